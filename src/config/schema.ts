@@ -1,0 +1,269 @@
+import { z } from 'zod'
+
+/**
+ * The rules: what `chaperone.yaml` may say. This is the one source of the types, the validation and the JSON Schema
+ * (chaperone.schema.json); every `describe` here is what an editor shows.
+ */
+
+const name = z
+  .string()
+  .regex(
+    /^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$/,
+    'must be 1 to 63 letters, digits, dots, dashes or underscores, with a letter or digit at both ends',
+  )
+
+const durationPattern = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/
+const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** Milliseconds of a duration as the rules write it: `500ms`, `1.5s`, `10m`, `1h`. */
+export function durationMs(text: string): number {
+  const match = durationPattern.exec(text)
+  if (!match) throw new RangeError(`not a duration: ${text}`)
+  return Number(match[1]) * unitMs[match[2]!]!
+}
+
+const duration = z
+  .string()
+  .regex(durationPattern, 'must be a duration such as 500ms, 30s, 10m or 1h')
+  .describe('A duration: 500ms, 30s, 10m, 1h')
+
+/** A reference to a secret, never the secret itself. */
+const secret = z
+  .string()
+  .regex(
+    /^\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$/,
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the reference syntax itself
+    'must be a reference, ${env:NAME} or ${file:/path}; a secret is never written into the rules',
+  )
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the reference syntax itself
+  .describe('A reference to a secret: ${env:NAME} or ${file:/path}. A file is read again when it changes.')
+
+const port = z.int().min(1).max(65535)
+const address = z.string().min(1).describe('An IP address to listen on')
+const baseUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
+  .describe('Where the API lives, with its path prefix: https://api.example.com/v1')
+
+const listener = z
+  .strictObject({
+    address: address.default('127.0.0.1'),
+    port: port.default(10000),
+    maxRequestBytes: z
+      .int()
+      .min(1024)
+      .max(256 * 1024 * 1024)
+      .default(32 * 1024 * 1024)
+      .describe('The largest request body, in bytes. A larger one is refused with 413.'),
+    tls: z
+      .strictObject({
+        certificateFile: z.string().min(1).describe('PEM file with the certificate chain'),
+        keyFile: z.string().min(1).describe('PEM file with the private key'),
+      })
+      .optional()
+      .describe('Terminates TLS here. The files are read again when they change.'),
+  })
+  .describe('An address that agents connect to')
+
+const upstreamTls = z
+  .strictObject({
+    caFile: z.string().min(1).optional().describe('PEM file of the authorities to trust instead of the system’s'),
+    serverName: z.string().min(1).optional().describe('The name to ask for and to verify instead of the URL’s host'),
+  })
+  .describe('TLS towards the provider. Verification cannot be switched off.')
+
+const providerBase = {
+  tls: upstreamTls.optional(),
+  connectTimeout: duration.default('5s'),
+}
+
+const openai = z
+  .strictObject({
+    type: z.literal('openai'),
+    ...providerBase,
+    baseUrl: baseUrl.default('https://api.openai.com/v1'),
+    apiKey: secret,
+    organization: z.string().optional(),
+    project: z.string().optional(),
+    translateTo: z
+      .enum(['chat', 'responses'])
+      .default('chat')
+      .describe('The OpenAI API that requests of other APIs (messages) are translated to'),
+  })
+  .describe('OpenAI')
+
+const azureOpenai = z
+  .strictObject({
+    type: z.literal('azure-openai'),
+    ...providerBase,
+    baseUrl: baseUrl.describe('https://RESOURCE.openai.azure.com'),
+    apiKey: secret.optional().describe('The resource’s key. Either this or bearerToken.'),
+    bearerToken: secret.optional().describe('A Microsoft Entra ID token, kept fresh in a file by someone else'),
+    apiVersion: z
+      .string()
+      .default('v1')
+      .describe('`v1` for the versionless API (/openai/v1), or a dated version for the deployments API'),
+    translateTo: z.enum(['chat', 'responses']).default('chat'),
+  })
+  .describe('Azure OpenAI. A target’s model is the deployment’s name.')
+
+const anthropic = z
+  .strictObject({
+    type: z.literal('anthropic'),
+    ...providerBase,
+    baseUrl: baseUrl.default('https://api.anthropic.com'),
+    apiKey: secret,
+    version: z.string().default('2023-06-01').describe('anthropic-version, where the client sent none'),
+  })
+  .describe('Anthropic')
+
+const gemini = z
+  .strictObject({
+    type: z.literal('gemini'),
+    ...providerBase,
+    baseUrl: baseUrl.default('https://generativelanguage.googleapis.com/v1beta'),
+    apiKey: secret,
+  })
+  .describe('Google Gemini API')
+
+const vertex = z
+  .strictObject({
+    type: z.literal('vertex'),
+    ...providerBase,
+    baseUrl: baseUrl.optional().describe('Instead of the location’s own address'),
+    project: z.string().min(1),
+    location: z.string().min(1).default('global'),
+    credentialsFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('A service account or workload identity file; otherwise Application Default Credentials'),
+  })
+  .describe('Google Vertex AI: Gemini models and Claude models')
+
+const bedrock = z
+  .strictObject({
+    type: z.literal('bedrock'),
+    ...providerBase,
+    baseUrl: baseUrl.optional().describe('Instead of https://bedrock-runtime.REGION.amazonaws.com'),
+    region: z.string().min(1),
+    apiKey: secret.optional().describe('A Bedrock API key; otherwise requests are signed (SigV4)'),
+    accessKeyId: secret.optional(),
+    secretAccessKey: secret.optional(),
+    sessionToken: secret.optional(),
+    profile: z.string().optional().describe('A profile of the shared AWS files'),
+  })
+  .describe('AWS Bedrock (Converse). Without keys here the AWS default credential chain is used.')
+
+const openaiCompatible = z
+  .strictObject({
+    type: z.literal('openai-compatible'),
+    ...providerBase,
+    baseUrl,
+    apiKey: secret.optional(),
+    apis: z
+      .array(z.enum(['chat', 'completions', 'embeddings', 'responses', 'messages']))
+      .min(1)
+      .default(['chat', 'completions', 'embeddings'])
+      .describe('The APIs the server has; requests of other APIs are translated to chat'),
+    quirks: z
+      .strictObject({
+        maxTokensField: z.enum(['max_tokens', 'max_completion_tokens']).default('max_tokens'),
+        developerRole: z.boolean().default(false),
+        streamUsage: z.boolean().default(true),
+        jsonSchema: z.boolean().default(true),
+        reasoningContent: z.boolean().default(false),
+      })
+      .prefault({})
+      .describe('Where the server deviates from OpenAI'),
+  })
+  .describe('Any server that speaks OpenAI’s API: vLLM, Ollama, Groq, Mistral, DeepSeek, OpenRouter, …')
+
+const provider = z.discriminatedUnion('type', [
+  openai,
+  azureOpenai,
+  anthropic,
+  gemini,
+  vertex,
+  bedrock,
+  openaiCompatible,
+])
+
+const target = z.strictObject({
+  provider: name.describe('The name of one of `providers`'),
+  model: z.string().min(1).optional().describe('The model’s name at the provider; otherwise what the client asked for'),
+  weight: z.int().min(1).max(1000).default(1).describe('Share of the traffic inside its priority group'),
+  priority: z
+    .int()
+    .min(0)
+    .max(15)
+    .default(0)
+    .describe('0 is asked first; the next number when no target of the one before it can serve'),
+})
+
+const timeouts = z.strictObject({
+  firstByte: duration
+    .default('120s')
+    .describe('How long one attempt may stay silent, before its answer or in the middle of it'),
+  total: duration.default('600s').describe('How long the whole request may take, all attempts and the stream included'),
+})
+
+const model = z
+  .strictObject({
+    targets: z.array(target).min(1).max(16),
+    timeouts: timeouts.prefault({}),
+    maxAttempts: z.int().min(1).max(16).optional().describe('How many targets a request may try; default: all of them'),
+  })
+  .describe('A model name that clients use, and who serves it')
+
+const perMillion = z.number().min(0).describe('US dollars per million tokens')
+const price = z.strictObject({
+  input: perMillion,
+  output: perMillion,
+  cachedInput: perMillion.optional(),
+  cacheWriteInput: perMillion.optional(),
+})
+
+const telemetry = z.strictObject({
+  address: address.default('127.0.0.1'),
+  port: port.default(10001).describe('Serves /metrics, /livez and /readyz'),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+  accessLog: z.boolean().default(true).describe('One log line a request'),
+  otlpEndpoint: baseUrl.optional().describe('An OTLP/HTTP collector, such as http://127.0.0.1:4318; none: no traces'),
+  sampling: z.number().min(0).max(1).default(1).describe('Share of new traces that are recorded'),
+})
+
+export const rulesSchema = z
+  .strictObject({
+    listeners: z
+      .record(name, listener)
+      .refine((value) => Object.keys(value).length > 0, 'needs at least one listener')
+      .prefault({ default: {} }),
+    providers: z.record(name, provider),
+    models: z
+      .record(
+        z.string().regex(/^[^*\s]{1,200}\*?$|^\*$/, 'must be a model name without blanks; a * may stand at its end'),
+        model,
+      )
+      .describe('By the name clients use. A name may end in * (the longest match wins).'),
+    prices: z
+      .record(z.string().min(1), price)
+      .default({})
+      .describe(
+        'Overrides of the built-in catalogue, by `model` or `provider/model` (names as the provider knows them)',
+      ),
+    telemetry: telemetry.prefault({}),
+  })
+  .describe('Chaperone’s rules')
+
+/** The rules with every default filled in. */
+export type Rules = z.output<typeof rulesSchema>
+/** The rules as a person writes them. */
+export type RulesInput = z.input<typeof rulesSchema>
+export type ProviderRule = z.output<typeof provider>
+export type ProviderType = ProviderRule['type']
+export type ProviderRuleOf<T extends ProviderType> = Extract<ProviderRule, { type: T }>
+export type ModelRule = z.output<typeof model>
+export type TargetRule = z.output<typeof target>
+export type ListenerRule = z.output<typeof listener>
+export type TelemetryRule = z.output<typeof telemetry>
+export type PriceRule = z.output<typeof price>
