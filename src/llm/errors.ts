@@ -15,18 +15,21 @@ export class ApiError extends Error {
   readonly code: string | undefined
   /** The request field at fault, in the client's own spelling. */
   readonly param: string | undefined
+  /** Seconds to wait before trying again, where the provider said so in its body (Google's RetryInfo). */
+  readonly retryAfter: number | undefined
 
   constructor(
     status: number,
     type: ErrorType,
     message: string,
-    options: { code?: string; param?: string; cause?: unknown } = {},
+    options: { code?: string; param?: string; retryAfter?: number; cause?: unknown } = {},
   ) {
     super(message, { cause: options.cause })
     this.status = status
     this.type = type
     this.code = options.code
     this.param = options.param
+    this.retryAfter = options.retryAfter
   }
 }
 
