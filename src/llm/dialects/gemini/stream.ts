@@ -18,6 +18,19 @@ export function readStream(): StreamReader {
   return new GeminiStreamReader()
 }
 
+type StreamError = (AnswerEvent & { type: 'error' })['error']
+
+const interrupted: StreamError = {
+  status: 502,
+  code: 'stream_interrupted',
+  message: "The provider's answer broke off before its end. Try again.",
+}
+const garbled: StreamError = {
+  status: 502,
+  code: 'bad_provider_answer',
+  message: "The provider's answer is not a stream of JSON events. Try again.",
+}
+
 class GeminiStreamReader implements StreamReader {
   readonly #parser = new SseParser()
   readonly #candidates = new Map<number, CandidateReader>()
@@ -28,18 +41,19 @@ class GeminiStreamReader implements StreamReader {
 
   push(chunk: Uint8Array): AnswerEvent[] {
     const events: AnswerEvent[] = []
-    this.#feed(events, () => this.#parser.push(chunk))
+    this.#feed(events, () => this.#parser.push(chunk), garbled)
     return events
   }
 
   end(): AnswerEvent[] {
     const events: AnswerEvent[] = []
-    this.#feed(events, () => this.#parser.end())
+    // What is still held is an event without its blank line, or, likelier, half of one.
+    this.#feed(events, () => this.#parser.end(), interrupted)
     if (this.#ended) return events
     const candidates = [...this.#candidates.values()]
     if (this.#blocked && candidates.length === 0) events.push({ type: 'finish', choice: 0, reason: 'content_filter' })
     else if (candidates.length === 0 || candidates.some(({ finished }) => !finished)) {
-      this.#fail(events, 502, 'stream_interrupted', "The provider's answer broke off before its end. Try again.")
+      this.#fail(events, interrupted)
       return events
     }
     for (const candidate of candidates) candidate.finish(events)
@@ -49,7 +63,7 @@ class GeminiStreamReader implements StreamReader {
     return events
   }
 
-  #feed(events: AnswerEvent[], parse: () => { data: string }[]): void {
+  #feed(events: AnswerEvent[], parse: () => { data: string }[], failure: StreamError): void {
     if (this.#ended) return
     try {
       for (const { data } of parse()) {
@@ -58,7 +72,7 @@ class GeminiStreamReader implements StreamReader {
       }
     } catch (error) {
       if (!(error instanceof SyntaxError || error instanceof RangeError)) throw error
-      this.#fail(events, 502, 'bad_provider_answer', "The provider's answer is not a stream of JSON events. Try again.")
+      this.#fail(events, failure)
     }
   }
 
@@ -66,7 +80,7 @@ class GeminiStreamReader implements StreamReader {
     const error = errorOf(body)
     if (error) {
       const { status, code, message } = readError(countOf(error.code) || 502, { error })
-      this.#fail(events, status, code ?? 'api_error', message)
+      this.#fail(events, { status, code: code ?? 'api_error', message })
       return
     }
     if (!isObject(body)) throw new SyntaxError('an event that is not an object')
@@ -79,7 +93,7 @@ class GeminiStreamReader implements StreamReader {
     for (const candidate of objectsOf(body.candidates)) {
       const foreign = this.#candidate(countOf(candidate.index)).read(candidate, textOf(body.responseId) ?? '', events)
       if (foreign === undefined) continue
-      this.#fail(events, 502, 'unsupported_answer', foreignPart(foreign))
+      this.#fail(events, { status: 502, code: 'unsupported_answer', message: foreignPart(foreign) })
       return
     }
   }
@@ -92,8 +106,8 @@ class GeminiStreamReader implements StreamReader {
     return made
   }
 
-  #fail(events: AnswerEvent[], status: number, code: string, message: string): void {
-    events.push({ type: 'error', error: { status, code, message } }, { type: 'end' })
+  #fail(events: AnswerEvent[], error: StreamError): void {
+    events.push({ type: 'error', error }, { type: 'end' })
     this.#ended = true
   }
 }
