@@ -94,7 +94,7 @@ describe('requests', () => {
       asking(['a']),
       { texts: ['a'], input_type: 'search_document', embedding_types: ['float'] },
     ],
-  ])('$name to %s', (dialect, model, request, body) => {
+  ])('$name (%#)', (dialect, model, request, body) => {
     expect(dialect.writeRequest(request, context(model))).toEqual(body)
   })
 
@@ -123,14 +123,14 @@ describe('requests', () => {
     )
   })
 
-  test.each<[string, EmbeddingDialect, string, EmbeddingRequest]>([
-    ['input', bedrockTitan, titan2, asking(['a', 'b'])],
-    ['input', vertexEmbedContent, 'gemini-embedding-2', asking(['a', 'b'])],
-    ['dimensions', bedrockTitan, 'amazon.titan-embed-text-v1', asking(['a'], { dimensions: 512 })],
-    ['dimensions', bedrockTitan, 'amazon.titan-embed-g1-text-02', asking(['a'], { dimensions: 512 })],
-    ['dimensions', bedrockCohere, cohere3, asking(['a'], { dimensions: 512 })],
-    ['input_type', bedrockCohere, cohere3, asking(['a'], { extra: { input_type: 1 } })],
-  ])('%s is refused by $name, %s', (param, dialect, model, request) => {
+  test.each<[EmbeddingDialect, string, string, EmbeddingRequest]>([
+    [bedrockTitan, titan2, 'input', asking(['a', 'b'])],
+    [vertexEmbedContent, 'gemini-embedding-2', 'input', asking(['a', 'b'])],
+    [bedrockTitan, 'amazon.titan-embed-text-v1', 'dimensions', asking(['a'], { dimensions: 512 })],
+    [bedrockTitan, 'amazon.titan-embed-g1-text-02', 'dimensions', asking(['a'], { dimensions: 512 })],
+    [bedrockCohere, cohere3, 'dimensions', asking(['a'], { dimensions: 512 })],
+    [bedrockCohere, cohere3, 'input_type', asking(['a'], { extra: { input_type: 1 } })],
+  ])('$name refuses what it cannot say (%#)', (dialect, model, param, request) => {
     expect(() => dialect.writeRequest(request, context(model))).toThrow(expect.objectContaining({ status: 400, param }))
   })
 })
@@ -185,7 +185,7 @@ describe('answers', () => {
       { id: 'x', embeddings: [[1], [2]], response_type: 'embeddings_floats' },
       { vectors: [[1], [2]], model: '' },
     ],
-  ])('$name', (dialect, body, answer) => {
+  ])('$name (%#)', (dialect, body, answer) => {
     expect(dialect.readAnswer(body)).toEqual(answer)
   })
 
@@ -199,7 +199,7 @@ describe('answers', () => {
     [gemini, vertexPredict, vertexEmbedContent, bedrockTitan, bedrockCohere].flatMap((dialect) =>
       nonsense.map((body) => [dialect, body] as const),
     ),
-  )('$name does not take %j for one', (dialect, body) => {
+  )('$name does not take nonsense (%#)', (dialect, body) => {
     expect(() => dialect.readAnswer(body)).toThrow(expect.objectContaining({ name: 'ApiError', status: 502 }))
   })
 })

@@ -179,6 +179,11 @@ describe('ends', () => {
     },
   )
 
+  test.each(['STOP', 'FUNCTION_CALL', undefined])('%s after a call is tool_calls', (finishReason) => {
+    const body = { candidates: [{ content: { parts: [{ functionCall: { name: 'f' } }] }, finishReason }] }
+    expect(readAnswer(body).choices[0]!.finish).toBe('tool_calls')
+  })
+
   test('a filter that cuts in after a call is still a filter', () => {
     const body = { candidates: [{ content: { parts: [{ functionCall: { name: 'f' } }] }, finishReason: 'SAFETY' }] }
     expect(readAnswer(body).choices[0]!.finish).toBe('content_filter')

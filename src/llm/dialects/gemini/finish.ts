@@ -4,6 +4,8 @@ import { objectOf, textOf } from './wire.ts'
 /** `Candidate.finishReason`, every value of `@google/genai`'s FinishReason and those Vertex AI sends besides. */
 const reasons: Readonly<Record<string, FinishReason>> = {
   STOP: 'stop',
+  // Google says STOP; servers in its likeness say this, with the call.
+  FUNCTION_CALL: 'stop',
   MAX_TOKENS: 'length',
   // The answer may be continued: like a bound on its tokens, only the service's own.
   CONTINUATION: 'length',
