@@ -10,25 +10,23 @@ import type { EmbeddingContext, EmbeddingDialect } from './dialect.ts'
 const tokensHeader = 'x-amzn-bedrock-input-token-count'
 
 /**
- * @returns the body format of a model, by its id, inference profile (`eu.cohere.embed-v4:0`) or ARN; undefined for
- * one that is not known to make embeddings of text.
+ * Amazon Titan (docs.aws.amazon.com/bedrock: model-parameters-titan-embed-text, model-parameters-titan-embed-mm). One
+ * text a call. Text Embeddings V2 and the multimodal model have vectors of several lengths, G1 of one.
  */
-export function bedrockEmbeddings(model: string): EmbeddingDialect | undefined {
-  if (/\bamazon\.titan-embed-(?:g1-)?text/.test(model)) return bedrockTitan
-  return /\bcohere\.embed/.test(model) ? bedrockCohere : undefined
-}
-
-/** Amazon Titan Text Embeddings (docs.aws.amazon.com/bedrock: model-parameters-titan-embed-text). One text a call. */
 export const bedrockTitan: EmbeddingDialect = {
-  name: 'bedrock-titan',
+  name: 'titan-embeddings',
   drops,
   tokensHeader,
 
   writeRequest(request, context) {
     const inputText = onlyText(request, context)
-    if (request.dimensions !== undefined && !/titan-embed-text-v2/.test(context.model))
+    const { dimensions } = request
+    if (dimensions === undefined) return { inputText }
+    if (context.model.includes('titan-embed-image'))
+      return { inputText, embeddingConfig: { outputEmbeddingLength: dimensions } }
+    if (!context.model.includes('titan-embed-text-v2'))
       context.refuse('dimensions', 'this model has vectors of one length only. Leave the field out.')
-    return { inputText, ...(request.dimensions !== undefined && { dimensions: request.dimensions }) }
+    return { inputText, dimensions }
   },
 
   readAnswer(body) {
@@ -42,7 +40,7 @@ export const bedrockTitan: EmbeddingDialect = {
  * clients may add, is passed on, and is `search_document` where they do not.
  */
 export const bedrockCohere: EmbeddingDialect = {
-  name: 'bedrock-cohere',
+  name: 'cohere-embeddings',
   drops,
   tokensHeader,
 

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../conversation.ts'
+import type { EmbeddingApi } from '../providers/provider.ts'
 
 /**
  * Embeddings: OpenAI's `/v1/embeddings` in front, any provider's own API behind. Clients speak OpenAI's form only
@@ -41,7 +42,7 @@ export interface EmbeddingContext {
 
 /** One provider API of embeddings. Pure, as the dialects of chat are. */
 export interface EmbeddingDialect {
-  readonly name: string
+  readonly name: EmbeddingApi | 'vertex-embed-content'
   /** Fields left out because what the client asked for stays true without them, with the reason. */
   readonly drops: Readonly<Record<string, string>>
   /** The response header (lower case) that tells the tokens read, where the body does not. */

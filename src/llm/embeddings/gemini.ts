@@ -3,18 +3,16 @@ import type { EmbeddingDialect } from './dialect.ts'
 
 /**
  * The Gemini API's batchEmbedContents (ai.google.dev/api/embeddings), which serves one text as well as many.
- * Path: `/v1beta/models/MODEL:batchEmbedContents`.
+ * Path: `/v1beta/models/MODEL:batchEmbedContents`. Each request of the batch must repeat the path's model, which the
+ * provider's `shape` adds.
  */
 export const gemini: EmbeddingDialect = {
-  name: 'gemini',
+  name: 'gemini-embeddings',
   drops,
 
   writeRequest(request, context) {
-    // Each request names the model again, and it must be the path's.
-    const model = context.model.startsWith('models/') ? context.model : `models/${context.model}`
     return {
       requests: textsOf(request, context).map((text) => ({
-        model,
         content: { parts: [{ text }] },
         ...(request.dimensions !== undefined && { outputDimensionality: request.dimensions }),
       })),

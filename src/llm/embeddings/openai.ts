@@ -105,7 +105,7 @@ export function decodeVector(text: string): number[] | undefined {
 
 /** Path: `/v1/embeddings`. */
 export const openai: EmbeddingDialect = {
-  name: 'openai',
+  name: 'openai-embeddings',
   drops: {},
 
   writeRequest({ input, dimensions, encoding, user, extra }, { model }) {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { JsonObject } from '../conversation.ts'
 import { invalid } from '../errors.ts'
-import { bedrockCohere, bedrockEmbeddings, bedrockTitan } from './bedrock.ts'
+import { bedrockCohere, bedrockTitan } from './bedrock.ts'
 import type { EmbeddingAnswer, EmbeddingContext, EmbeddingDialect, EmbeddingRequest } from './dialect.ts'
 import { gemini } from './gemini.ts'
-import { vertexEmbedContent, vertexEmbeddings, vertexPredict } from './vertex.ts'
+import { embeddingDialects } from './index.ts'
+import { vertexEmbedContent, vertexPredict } from './vertex.ts'
 
 function context(model: string): EmbeddingContext & { dropped: string[] } {
   const dropped: string[] = []
@@ -37,25 +38,12 @@ describe('requests', () => {
       asking(['a', 'b'], { dimensions: 256 }),
       {
         requests: [
-          {
-            model: 'models/gemini-embedding-001',
-            content: { parts: [{ text: 'a' }] },
-            outputDimensionality: 256,
-          },
-          {
-            model: 'models/gemini-embedding-001',
-            content: { parts: [{ text: 'b' }] },
-            outputDimensionality: 256,
-          },
+          { content: { parts: [{ text: 'a' }] }, outputDimensionality: 256 },
+          { content: { parts: [{ text: 'b' }] }, outputDimensionality: 256 },
         ],
       },
     ],
-    [
-      gemini,
-      'models/gemini-embedding-001',
-      asking(['a']),
-      { requests: [{ model: 'models/gemini-embedding-001', content: { parts: [{ text: 'a' }] } }] },
-    ],
+    [gemini, 'gemini-embedding-001', asking(['a']), { requests: [{ content: { parts: [{ text: 'a' }] } }] }],
     [
       vertexPredict,
       'text-embedding-005',
@@ -76,6 +64,12 @@ describe('requests', () => {
     ],
     [bedrockTitan, titan2, asking(['a'], { dimensions: 512 }), { inputText: 'a', dimensions: 512 }],
     [bedrockTitan, 'amazon.titan-embed-text-v1', asking(['a']), { inputText: 'a' }],
+    [
+      bedrockTitan,
+      'amazon.titan-embed-image-v1',
+      asking(['a'], { dimensions: 384 }),
+      { inputText: 'a', embeddingConfig: { outputEmbeddingLength: 384 } },
+    ],
     [
       bedrockCohere,
       cohere4,
@@ -204,27 +198,6 @@ describe('answers', () => {
   })
 })
 
-describe('which API a model answers on', () => {
-  test.each([
-    ['text-embedding-005', vertexPredict],
-    ['text-multilingual-embedding-002', vertexPredict],
-    ['gemini-embedding-001', vertexPredict],
-    ['publishers/google/models/gemini-embedding-001', vertexPredict],
-    ['gemini-embedding-2-preview', vertexEmbedContent],
-    ['multilingual-e5-large-instruct-maas', vertexEmbedContent],
-  ])('Vertex AI, %s', (model, dialect) => {
-    expect(vertexEmbeddings(model)).toBe(dialect)
-  })
-
-  test.each([
-    [titan2, bedrockTitan],
-    ['amazon.titan-embed-g1-text-02', bedrockTitan],
-    ['amazon.titan-embed-image-v1', undefined],
-    [cohere3, bedrockCohere],
-    [cohere4, bedrockCohere],
-    ['arn:aws:bedrock:us-east-1::foundation-model/cohere.embed-english-v3', bedrockCohere],
-    ['anthropic.claude-sonnet-4', undefined],
-  ])('Bedrock, %s', (model, dialect) => {
-    expect(bedrockEmbeddings(model)).toBe(dialect)
-  })
+test('each API stands in the list under its own name', () => {
+  for (const [name, dialect] of Object.entries(embeddingDialects)) expect(dialect.name).toBe(name)
 })

@@ -6,16 +6,9 @@ import type { EmbeddingDialect } from './dialect.ts'
  * text-multilingual-embedding-* and gemini-embedding-001, `embedContent` for the Gemini ones after that.
  */
 
-/** @returns the API that a model answers on, as `@google/genai` chooses it. */
-export function vertexEmbeddings(model: string): EmbeddingDialect {
-  const name = model.slice(model.lastIndexOf('/') + 1)
-  const embeds = (name.includes('gemini') && name !== 'gemini-embedding-001') || name.includes('maas')
-  return embeds ? vertexEmbedContent : vertexPredict
-}
-
 /** Path: `/v1/projects/PROJECT/locations/LOCATION/publishers/google/models/MODEL:predict`. */
 export const vertexPredict: EmbeddingDialect = {
-  name: 'vertex-predict',
+  name: 'vertex-embeddings',
   drops,
 
   writeRequest(request, context) {

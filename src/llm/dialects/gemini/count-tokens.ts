@@ -4,23 +4,12 @@ import { ApiError } from '../../errors.ts'
 import { writeRequest } from './request.ts'
 
 /**
- * The body of `:countTokens`, where the two APIs part: the Gemini API counts system instruction and tools only inside
- * a `generateContentRequest` that names the model again; Vertex AI takes the fields of generateContent as they are,
- * tool configuration apart.
+ * What `:countTokens` counts: the body of generateContent. The two APIs take it differently (the Gemini API inside a
+ * `generateContentRequest`, Vertex AI as it is, without toolConfig), which is for the provider's `shape` to do.
  * @throws {ApiError} 400 as writeRequest does.
  */
-export function writeCountRequest(
-  conversation: Conversation,
-  context: RequestContext,
-  api: 'gemini' | 'vertex' = 'gemini',
-): JsonObject {
-  const request = writeRequest(conversation, context)
-  if (api === 'gemini') {
-    const model = context.model.startsWith('models/') ? context.model : `models/${context.model}`
-    return { generateContentRequest: { model, ...request } }
-  }
-  const { toolConfig: _, ...counted } = request
-  return counted
+export function writeCountRequest(conversation: Conversation, context: RequestContext): JsonObject {
+  return writeRequest(conversation, context)
 }
 
 /**
