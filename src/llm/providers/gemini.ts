@@ -17,8 +17,8 @@ export function gemini(name: string, rule: ProviderRuleOf<'gemini'>, secrets: Se
     type: 'gemini',
     ...address,
     quirks: standardQuirks,
-    route(operation, name, stream) {
-      const { collection, id } = splitName(name)
+    route(operation, asked, stream) {
+      const { collection, id } = splitName(asked)
       const segment = modelSegment(id)
       if (segment === undefined) return undefined
       const at = `${path}/${collection}/${segment}`

@@ -10,6 +10,7 @@ export type EmbeddingApi =
   | 'openai-embeddings'
   | 'gemini-embeddings'
   | 'vertex-embeddings'
+  | 'vertex-embed-content'
   | 'titan-embeddings'
   | 'cohere-embeddings'
 

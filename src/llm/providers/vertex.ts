@@ -89,11 +89,13 @@ function claudeRoute(
   return { operation, dialect: 'messages', path: `${models}/${method}`, model, shaped: true }
 }
 
-function geminiRoute(at: string, model: string, operation: Operation, stream: boolean): Route | undefined {
+function geminiRoute(at: string, model: string, operation: Operation, stream: boolean): Route {
   if (operation === 'count_tokens')
     return { operation, dialect: 'gemini', path: `${at}:countTokens`, model, shaped: true }
   if (operation === 'embeddings')
-    return hasPredict(model) ? { operation, dialect: 'vertex-embeddings', path: `${at}:predict`, model } : undefined
+    return hasPredict(model)
+      ? { operation, dialect: 'vertex-embeddings', path: `${at}:predict`, model }
+      : { operation, dialect: 'vertex-embed-content', path: `${at}:embedContent`, model }
   return { operation, dialect: 'gemini', path: at + generateMethod(stream), model }
 }
 
