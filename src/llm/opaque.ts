@@ -8,7 +8,7 @@ import type { Opaque } from './conversation.ts'
  * origin goes in as it is; a foreign one is marked with its origin, so that it is recognised when it comes back and
  * is never shown to a provider that did not make it.
  */
-const mark = /^chaperone\.(openai|anthropic|gemini|bedrock)\.([^]*)$/
+const mark = /^chaperone\.(openai|anthropic|gemini|bedrock)\.(.*)$/s
 
 /** @returns the text to put into a field of an API whose own origin is `native`. */
 export function wrapOpaque(opaque: Opaque, native: Opaque['origin']): string {

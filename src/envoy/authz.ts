@@ -1,0 +1,37 @@
+import { randomUUID } from 'node:crypto'
+import type { AgentRequest, Decision, Protocol } from '../protocol.ts'
+import { clusterHeader, requestIdHeader, routeHeader } from './names.ts'
+import type { PlanStore } from './plans.ts'
+import { type CheckedRequest, encodeAllowed, encodeAnswer } from './wire/check.ts'
+
+const longestRequestId = 128
+
+/**
+ * Stage 1 (envoy.service.auth.v3.Authorization/Check): one decision a request.
+ * @returns the encoded CheckResponse; a promise only where the decision needed one
+ */
+export function check(request: CheckedRequest, protocol: Protocol, plans: PlanStore): Uint8Array | Promise<Uint8Array> {
+  const told = request.headers.get(requestIdHeader)
+  const id = told !== undefined && told.length <= longestRequestId && !plans.has(told) ? told : randomUUID()
+  const { method, path, headers, body } = request
+  const known: AgentRequest = { id, method, path, headers, body, arrived: performance.now() }
+  const decision = protocol.decide(known)
+  return decision instanceof Promise
+    ? decision.then((settled) => encodeDecision(settled, id, id === told, plans))
+    : encodeDecision(decision, id, id === told, plans)
+}
+
+function encodeDecision(decision: Decision, id: string, idStays: boolean, plans: PlanStore): Uint8Array {
+  if (decision.type === 'answer') {
+    if (!idStays) decision.answer.headers.push([requestIdHeader, id])
+    return encodeAnswer(decision.answer)
+  }
+  const { plan } = decision
+  plans.add(plan)
+  const headers: [string, string][] = [
+    [clusterHeader, plan.pool],
+    [routeHeader, plan.routeClass],
+  ]
+  if (!idStays) headers.push([requestIdHeader, id])
+  return encodeAllowed(headers)
+}

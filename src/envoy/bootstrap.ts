@@ -1,0 +1,61 @@
+import { exhaustedUpstream, metadataNamespace, serviceCluster } from './names.ts'
+import type { EnvoyJson } from './xds/filters.ts'
+import { checkBootstrap } from './xds/registry.ts'
+
+export interface BootstrapOptions {
+  /** Names this Envoy in the logs and to the control plane. */
+  nodeId: string
+  /** The service's unix socket. */
+  socket: string
+  /** Unix socket of Envoy's admin interface. A port would be open to every process that shares the network. */
+  adminSocket: string
+}
+
+/** The bootstrap of an Envoy that gets everything else from the service over ADS. */
+export function bootstrap({ nodeId, socket, adminSocket }: BootstrapOptions): EnvoyJson {
+  const ads = { ads: {}, resource_api_version: 'V3' }
+  return checkBootstrap({
+    node: { id: nodeId, cluster: serviceCluster },
+    admin: { address: { pipe: { path: adminSocket, mode: 0o600 } } },
+    dynamic_resources: {
+      ads_config: {
+        api_type: 'DELTA_GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: serviceCluster } }],
+      },
+      lds_config: ads,
+      cds_config: ads,
+    },
+    static_resources: {
+      clusters: [
+        {
+          name: serviceCluster,
+          type: 'STATIC',
+          connect_timeout: '1s',
+          circuit_breakers: {
+            thresholds: [{ max_connections: 1024, max_pending_requests: 65_536, max_requests: 65_536 }],
+          },
+          typed_extension_protocol_options: {
+            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+              '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+              explicit_http_config: { http2_protocol_options: {} },
+            },
+          },
+          load_assignment: {
+            cluster_name: serviceCluster,
+            endpoints: [
+              {
+                lb_endpoints: [
+                  {
+                    endpoint: { address: { pipe: { path: socket } } },
+                    metadata: { filter_metadata: { [metadataNamespace]: { upstream: exhaustedUpstream } } },
+                  },
+                ],
+              },
+            ],
+          },
+        },
+      ],
+    },
+  })
+}

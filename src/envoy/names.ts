@@ -1,0 +1,28 @@
+/** Names on which the Envoy configuration and the service must agree, each said once. */
+
+/** The cluster that is this service, in every bootstrap. */
+export const serviceCluster = 'chaperone'
+
+/** Set by stage 1, read by the route's `cluster_header`, removed by the route. Whatever a client sends is overwritten. */
+export const clusterHeader = 'x-chaperone-cluster'
+/** Set by stage 1 to choose the route with the plan's timeouts and retries; removed by the route. */
+export const routeHeader = 'x-chaperone-route'
+
+/**
+ * The request id is also the key of the plan. Envoy makes it; where a client was allowed to choose it, stage 1 takes
+ * it only if no live plan has it.
+ */
+export const requestIdHeader = 'x-request-id'
+
+/** Endpoint metadata that names the upstream; stage 2 reads it from `xds.upstream_host_metadata`. */
+export const metadataNamespace = 'chaperone'
+export const upstreamMetadataAttribute = 'xds.upstream_host_metadata'
+
+/**
+ * The last member of every pool is the service itself, under this upstream id: an attempt there means that every
+ * target has failed, and stage 2 answers it in the client's format. Nothing is ever sent to it.
+ */
+export const exhaustedUpstream = 'exhausted'
+
+/** The route configuration all listeners share. */
+export const routeConfigName = 'agents'

@@ -1,0 +1,293 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import type { Server, ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js'
+import {
+  type DeltaDiscoveryRequest,
+  DeltaDiscoveryRequestSchema,
+  type DeltaDiscoveryResponse,
+  DeltaDiscoveryResponseSchema,
+} from '#gen/envoy/service/discovery/v3/discovery_pb.js'
+import { type ResourceType, resourceTypes, typeUrls } from './registry.ts'
+import { emptyResourceSet, type ResourceSet } from './resources.ts'
+
+/** A resource that an Envoy would not take, and what it said. */
+export interface Rejection {
+  node: string
+  type: ResourceType
+  message: string
+}
+
+/** How a publication went. */
+export interface PublishOutcome {
+  /** Envoys that were connected. */
+  nodes: number
+  rejections: Rejection[]
+  /** Envoys that did not answer in time. */
+  silent: string[]
+}
+
+export interface DiscoveryEvents {
+  connected?(node: string): void
+  disconnected?(node: string): void
+  rejected?(rejection: Rejection): void
+}
+
+const service: ServiceDefinition = {
+  deltaAggregatedResources: {
+    path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: (message: DeltaDiscoveryRequest) => Buffer.from(toBinary(DeltaDiscoveryRequestSchema, message)),
+    requestDeserialize: (bytes: Buffer) => fromBinary(DeltaDiscoveryRequestSchema, bytes),
+    responseSerialize: (message: DeltaDiscoveryResponse) =>
+      Buffer.from(toBinary(DeltaDiscoveryResponseSchema, message)),
+    responseDeserialize: (bytes: Buffer) => fromBinary(DeltaDiscoveryResponseSchema, bytes),
+  },
+}
+
+const typeOfUrl = new Map<string, ResourceType>(resourceTypes.map((type) => [typeUrls[type], type]))
+
+/**
+ * The control plane: incremental ADS (xDS protocol, "Aggregated Discovery Services", delta variant).
+ *
+ * A publication goes to every connected Envoy type by type, clusters first and routes last, each type when the one
+ * before it was acknowledged. Nothing is removed by it: what the new set lacks stays until `retire`, so that requests
+ * decided under the old rules still find their clusters. A resource is sent when its content hash differs from what
+ * that Envoy was last sent; one that was refused is not sent again until it changes.
+ */
+export class DiscoveryService {
+  #set: ResourceSet = emptyResourceSet()
+  /** Resources of earlier sets that may still be in use. */
+  #served: ResourceSet = emptyResourceSet()
+  readonly #streams = new Set<DiscoveryStream>()
+  readonly #events: DiscoveryEvents
+
+  constructor(events: DiscoveryEvents = {}) {
+    this.#events = events
+  }
+
+  /** The nodes connected now. */
+  get nodes(): string[] {
+    return [...this.#streams].map((stream) => stream.node)
+  }
+
+  /** Whether some Envoy is connected and has acknowledged everything. */
+  get settled(): boolean {
+    return this.#streams.size > 0 && [...this.#streams].every((stream) => stream.settled)
+  }
+
+  addTo(server: Server): void {
+    server.addService(service, {
+      deltaAggregatedResources: (call: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>) => {
+        const stream = new DiscoveryStream(call, () => this.#served, this.#events)
+        this.#streams.add(stream)
+        call.on('data', (request: DeltaDiscoveryRequest) => stream.receive(request))
+        const gone = () => {
+          if (!this.#streams.delete(stream)) return
+          stream.close()
+          this.#events.disconnected?.(stream.node)
+        }
+        call.on('end', () => {
+          gone()
+          call.end()
+        })
+        call.on('cancelled', gone)
+        call.on('error', gone)
+      },
+    })
+  }
+
+  /**
+   * Sends what is new or changed to every connected Envoy, and serves it to those that come later.
+   * @returns when each has answered, or after `timeoutMs`
+   */
+  async publish(set: ResourceSet, timeoutMs = 10_000): Promise<PublishOutcome> {
+    this.#set = set
+    for (const type of resourceTypes) this.#served[type] = new Map([...this.#served[type], ...set[type]])
+    const outcome: PublishOutcome = { nodes: this.#streams.size, rejections: [], silent: [] }
+    await Promise.all(
+      [...this.#streams].map(async (stream) => {
+        const rejections = await stream.update(timeoutMs)
+        if (rejections === 'silent') outcome.silent.push(stream.node)
+        else outcome.rejections.push(...rejections)
+      }),
+    )
+    return outcome
+  }
+
+  /** Takes away what the last published set does not hold: routes first, clusters last. */
+  async retire(timeoutMs = 10_000): Promise<void> {
+    this.#served = { ...this.#set }
+    await Promise.all([...this.#streams].map((stream) => stream.remove(timeoutMs)))
+  }
+}
+
+/** What one Envoy knows of one resource type. */
+interface Subscription {
+  wildcard: boolean
+  names: Set<string>
+  /** Versions last sent. */
+  sent: Map<string, string>
+  /** The response not yet answered, or undefined. */
+  pending: { nonce: string; answered: (rejection: Rejection | undefined) => void } | undefined
+}
+
+/** One Envoy's stream. */
+class DiscoveryStream {
+  node = 'unknown'
+  readonly #call: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>
+  readonly #served: () => ResourceSet
+  readonly #events: DiscoveryEvents
+  readonly #subscriptions = new Map<ResourceType, Subscription>()
+  #nonce = 0
+  #work: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    call: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>,
+    served: () => ResourceSet,
+    events: DiscoveryEvents,
+  ) {
+    this.#call = call
+    this.#served = served
+    this.#events = events
+  }
+
+  get settled(): boolean {
+    return (
+      this.#subscriptions.has('cluster') &&
+      this.#subscriptions.has('listener') &&
+      [...this.#subscriptions.values()].every((subscription) => subscription.pending === undefined)
+    )
+  }
+
+  receive(request: DeltaDiscoveryRequest): void {
+    if (request.node?.id && this.node === 'unknown') {
+      this.node = request.node.id
+      this.#events.connected?.(this.node)
+    }
+    const type = typeOfUrl.get(request.typeUrl)
+    if (!type) return // a type we do not serve: never answered, as the protocol allows
+    let subscription = this.#subscriptions.get(type)
+    const first = subscription === undefined
+    if (!subscription) {
+      subscription = {
+        wildcard: (type === 'cluster' || type === 'listener') && request.resourceNamesSubscribe.length === 0,
+        names: new Set(),
+        sent: new Map(Object.entries(request.initialResourceVersions)),
+        pending: undefined,
+      }
+      this.#subscriptions.set(type, subscription)
+    }
+    if (request.responseNonce !== '') this.#answered(type, subscription, request)
+    let subscribed = first
+    for (const name of request.resourceNamesSubscribe) {
+      if (name === '*') subscription.wildcard = true
+      subscription.names.add(name)
+      // A subscription is always answered, even for something sent before.
+      subscription.sent.delete(name)
+      subscribed = true
+    }
+    for (const name of request.resourceNamesUnsubscribe) {
+      if (name === '*') subscription.wildcard = false
+      subscription.names.delete(name)
+      subscription.sent.delete(name)
+    }
+    if (subscribed) void this.#send(type, subscription, false)
+  }
+
+  /** Sends all that changed, type after type. */
+  update(timeoutMs: number): Promise<Rejection[] | 'silent'> {
+    return this.#inTurn(async () => {
+      const rejections: Rejection[] = []
+      for (const type of resourceTypes) {
+        const answer = await this.#sendAndWait(type, false, timeoutMs)
+        if (answer === 'silent') return 'silent'
+        if (answer) rejections.push(answer)
+      }
+      return rejections
+    })
+  }
+
+  /** Sends the removals, in the opposite order. */
+  remove(timeoutMs: number): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const type of [...resourceTypes].reverse()) await this.#sendAndWait(type, true, timeoutMs)
+    })
+  }
+
+  close(): void {
+    for (const subscription of this.#subscriptions.values()) subscription.pending?.answered(undefined)
+    this.#subscriptions.clear()
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#work.then(work)
+    this.#work = turn.catch(() => undefined)
+    return turn
+  }
+
+  async #sendAndWait(
+    type: ResourceType,
+    removals: boolean,
+    timeoutMs: number,
+  ): Promise<Rejection | undefined | 'silent'> {
+    const subscription = this.#subscriptions.get(type)
+    if (!subscription) return undefined
+    const answer = this.#send(type, subscription, removals)
+    if (!answer) return undefined
+    let timer: NodeJS.Timeout | undefined
+    const silence = new Promise<'silent'>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs, 'silent')
+    })
+    const result = await Promise.race([answer, silence])
+    clearTimeout(timer)
+    return result
+  }
+
+  /** @returns a promise of Envoy's answer, or undefined where there is nothing to send */
+  #send(type: ResourceType, subscription: Subscription, removals: boolean): Promise<Rejection | undefined> | undefined {
+    const served = this.#served()[type]
+    const wanted = (name: string) => subscription.wildcard || subscription.names.has(name)
+    const changed = [...served].filter(([name, { version }]) => wanted(name) && subscription.sent.get(name) !== version)
+    const removed = removals ? [...subscription.sent.keys()].filter((name) => !served.has(name)) : []
+    // The first answer to a wildcard subscription is sent even when empty: Envoy waits for it to finish its start.
+    const greeting = subscription.wildcard && subscription.sent.size === 0 && subscription.pending === undefined
+    if (changed.length === 0 && removed.length === 0 && !greeting) return undefined
+    for (const [name, { version }] of changed) subscription.sent.set(name, version)
+    for (const name of removed) subscription.sent.delete(name)
+    const nonce = String(++this.#nonce)
+    const earlier = subscription.pending
+    const answer = new Promise<Rejection | undefined>((resolve) => {
+      subscription.pending = {
+        nonce,
+        answered: (rejection) => {
+          earlier?.answered(rejection)
+          resolve(rejection)
+        },
+      }
+    })
+    this.#call.write(
+      create(DeltaDiscoveryResponseSchema, {
+        typeUrl: typeUrls[type],
+        nonce,
+        systemVersionInfo: nonce,
+        resources: changed.map(([name, { version, resource }]) => ({ name, version, resource })),
+        removedResources: removed,
+      }),
+    )
+    return answer
+  }
+
+  #answered(type: ResourceType, subscription: Subscription, request: DeltaDiscoveryRequest): void {
+    const rejection: Rejection | undefined = request.errorDetail && {
+      node: this.node,
+      type,
+      message: request.errorDetail.message,
+    }
+    if (rejection) this.#events.rejected?.(rejection)
+    // An answer to an older response than the last says nothing of the last, but a refusal counts at once.
+    if (subscription.pending?.nonce !== request.responseNonce && !rejection) return
+    const { pending } = subscription
+    subscription.pending = undefined
+    pending?.answered(rejection)
+  }
+}

@@ -1,0 +1,106 @@
+import { isIP } from 'node:net'
+import type { Pool, Upstream } from '../../protocol.ts'
+import { metadataNamespace, serviceCluster } from '../names.ts'
+import { type EnvoyJson, upstreamFilters } from './filters.ts'
+import { validationSecretName } from './secret.ts'
+
+const httpOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+
+/** The service decides about load; Envoy's own ceilings (three retries at a time, for one) are lifted. */
+const circuitBreakers = {
+  thresholds: ['DEFAULT', 'HIGH'].map((priority) => ({
+    priority,
+    max_connections: 65_536,
+    max_pending_requests: 65_536,
+    max_requests: 65_536,
+    max_retries: 65_536,
+  })),
+}
+
+/** Whether Envoy gets the endpoints over EDS; otherwise it resolves the name itself. */
+export function usesEds(upstream: Upstream): boolean {
+  return isIP(upstream.host) !== 0
+}
+
+/** The cluster of one upstream: its address, its TLS, and the metadata by which stage 2 knows it. */
+export function upstreamClusterConfig(upstream: Upstream): EnvoyJson {
+  return {
+    name: upstream.id,
+    ...(usesEds(upstream)
+      ? { type: 'EDS', eds_cluster_config: { eds_config: { ads: {}, resource_api_version: 'V3' } } }
+      : { type: 'LOGICAL_DNS', dns_lookup_family: 'ALL', respect_dns_ttl: true, load_assignment: endpoints(upstream) }),
+    connect_timeout: `${upstream.connectTimeoutMs / 1000}s`,
+    circuit_breakers: circuitBreakers,
+    typed_extension_protocol_options: {
+      [httpOptions]: {
+        '@type': `type.googleapis.com/${httpOptions}`,
+        common_http_protocol_options: { idle_timeout: '300s' },
+        ...(upstream.scheme === 'https'
+          ? { auto_config: { http_protocol_options: {}, http2_protocol_options: {} } }
+          : { explicit_http_config: { http_protocol_options: {} } }),
+      },
+    },
+    ...(upstream.scheme === 'https' && {
+      transport_socket: {
+        name: 'envoy.transport_sockets.tls',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+          sni: upstream.serverName ?? upstream.host,
+          auto_sni_san_validation: true,
+          common_tls_context: {
+            tls_params: { tls_minimum_protocol_version: 'TLSv1_2' },
+            validation_context_sds_secret_config: {
+              name: validationSecretName(upstream.caFile),
+              sds_config: { ads: {}, resource_api_version: 'V3' },
+            },
+          },
+        },
+      },
+    }),
+  }
+}
+
+/** The endpoint of one upstream. */
+export function endpoints(upstream: Upstream): EnvoyJson {
+  return {
+    cluster_name: upstream.id,
+    endpoints: [
+      {
+        lb_endpoints: [
+          {
+            endpoint: { address: { socket_address: { address: upstream.host, port_value: upstream.port } } },
+            metadata: { filter_metadata: { [metadataNamespace]: { upstream: upstream.id } } },
+          },
+        ],
+      },
+    ],
+  }
+}
+
+/**
+ * The cluster that makes a route's retries a failover: its n-th attempt goes to the n-th upstream, and the one after
+ * the last to the service itself, which then tells the client that all have failed. The upstream
+ * filters that run are the composite's, whichever member is picked.
+ */
+export function poolClusterConfig(pool: Pool): EnvoyJson {
+  return {
+    name: pool.id,
+    lb_policy: 'CLUSTER_PROVIDED',
+    connect_timeout: '5s',
+    circuit_breakers: circuitBreakers,
+    cluster_type: {
+      name: 'envoy.clusters.composite',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.clusters.composite.v3.ClusterConfig',
+        clusters: [...pool.upstreams, serviceCluster].map((name) => ({ name })),
+      },
+    },
+    typed_extension_protocol_options: {
+      [httpOptions]: {
+        '@type': `type.googleapis.com/${httpOptions}`,
+        explicit_http_config: { http_protocol_options: {} },
+        http_filters: upstreamFilters(),
+      },
+    },
+  }
+}

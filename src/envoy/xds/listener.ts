@@ -1,0 +1,71 @@
+import type { ListenerRule } from '../../config/schema.ts'
+import { routeConfigName } from '../names.ts'
+import { type EnvoyJson, extAuthz } from './filters.ts'
+import { localReplies } from './local-reply.ts'
+
+const ads = { ads: {}, resource_api_version: 'V3' }
+
+/** The SDS name of a listener's certificate. */
+export function listenerSecretName(listener: string): string {
+  return `listener/${listener}`
+}
+
+/** One address that agents connect to. */
+export function listenerConfig(name: string, rule: ListenerRule): EnvoyJson {
+  return {
+    name,
+    address: { socket_address: { address: rule.address, port_value: rule.port } },
+    per_connection_buffer_limit_bytes: 1024 * 1024,
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typed_config: {
+              '@type':
+                'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+              stat_prefix: name,
+              codec_type: 'AUTO',
+              // The listener faces agents, so what they say about themselves in x-envoy-* and x-forwarded-* is not believed.
+              use_remote_address: true,
+              always_set_request_id_in_response: true,
+              scheme_header_transformation: { match_upstream: true },
+              path_with_escaped_slashes_action: 'REJECT_REQUEST',
+              normalize_path: true,
+              merge_slashes: true,
+              common_http_protocol_options: { headers_with_underscores_action: 'REJECT_REQUEST' },
+              request_headers_timeout: '10s',
+              request_timeout: '120s',
+              stream_idle_timeout: '3600s',
+              rds: { route_config_name: routeConfigName, config_source: ads },
+              http_filters: [
+                extAuthz(rule.maxRequestBytes),
+                {
+                  name: 'envoy.filters.http.router',
+                  typed_config: {
+                    '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
+                    // Nothing of x-envoy-* goes to providers or clients.
+                    suppress_envoy_headers: true,
+                  },
+                },
+              ],
+              local_reply_config: localReplies(rule.maxRequestBytes),
+            },
+          },
+        ],
+        ...(rule.tls && {
+          transport_socket: {
+            name: 'envoy.transport_sockets.tls',
+            typed_config: {
+              '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
+              common_tls_context: {
+                alpn_protocols: ['h2', 'http/1.1'],
+                tls_certificate_sds_secret_configs: [{ name: listenerSecretName(name), sds_config: ads }],
+              },
+            },
+          },
+        }),
+      },
+    ],
+  }
+}

@@ -1,0 +1,103 @@
+import type { EnvoyJson } from './filters.ts'
+import { messagesRoutePrefix } from './route.ts'
+
+/** One kind of answer that Envoy gives by itself, without the service. */
+interface LocalReply {
+  /** CEL over the response's code details; the first that is true decides. */
+  when: string
+  status: number
+  type: string
+  code: string
+  message: string
+}
+
+/**
+ * What Envoy says on its own, in words that tell the client what to do. Denials (`ext_authz_denied`) and answers of
+ * the service's own in stage 2 (`chaperone_…`) are already in the client's format and stay as they are.
+ */
+function replies(maxRequestBytes: number): LocalReply[] {
+  const details = (prefix: string) => `response.code_details.startsWith("${prefix}")`
+  return [
+    {
+      when: details('request_payload_too_large'),
+      status: 413,
+      type: 'request_too_large',
+      code: 'request_too_large',
+      message: `The request body is larger than this gateway's limit of ${maxRequestBytes} bytes. Send less, or ask the operator to raise maxRequestBytes of this listener.`,
+    },
+    {
+      when: details('ext_authz_error'),
+      status: 503,
+      type: 'overloaded_error',
+      code: 'gateway_unavailable',
+      message: 'The gateway cannot decide about this request right now; nothing was sent to a provider. Try again.',
+    },
+    {
+      when: `${details('upstream_response_timeout')} || ${details('upstream_per_try')} || ${details('stream_idle_timeout')}`,
+      status: 504,
+      type: 'timeout_error',
+      code: 'upstream_timeout',
+      message:
+        'No provider answered in the time the rules allow for this model. Try again, or ask for a shorter answer.',
+    },
+    {
+      when: `${details('request_overall_timeout')} || ${details('request_header_timeout')}`,
+      status: 408,
+      type: 'timeout_error',
+      code: 'request_timeout',
+      message: 'The request did not arrive in time. Send it again.',
+    },
+    {
+      when: `${details('upstream_reset')} || ${details('no_healthy_upstream')} || ${details('cluster_not_found')} || ${details('upstream')} || ${details('maintenance_mode')} || ${details('overload')}`,
+      status: 503,
+      type: 'overloaded_error',
+      code: 'upstream_unreachable',
+      message: 'No provider of this model could be reached. Try again in a moment.',
+    },
+    {
+      when: details('ext_proc'),
+      status: 503,
+      type: 'overloaded_error',
+      code: 'gateway_unavailable',
+      message: 'The gateway lost the request on its way to a provider. Try again.',
+    },
+  ]
+}
+
+const requestId = '%REQ(X-REQUEST-ID)%'
+
+/** Anthropic's error object, for clients of its API. */
+function anthropic(reply: LocalReply): EnvoyJson {
+  return { type: 'error', error: { type: reply.type, message: reply.message }, request_id: requestId }
+}
+
+/** OpenAI's error object, for everyone else. */
+function openai(reply: LocalReply): EnvoyJson {
+  return { error: { message: reply.message, type: reply.type, param: null, code: reply.code }, request_id: requestId }
+}
+
+/** Gives Envoy's own answers the error format of the client's API. */
+export function localReplies(maxRequestBytes: number): EnvoyJson {
+  const mapper = (reply: LocalReply, when: string, body: EnvoyJson) => ({
+    filter: {
+      extension_filter: {
+        name: 'envoy.access_loggers.extension_filters.cel',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
+          expression: when,
+        },
+      },
+    },
+    status_code: reply.status,
+    body_format_override: { json_format: body },
+    headers_to_add: [
+      { header: { key: 'content-type', value: 'application/json' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+    ],
+  })
+  return {
+    mappers: replies(maxRequestBytes).flatMap((reply) => [
+      mapper(reply, `xds.route_name.startsWith("${messagesRoutePrefix}") && (${reply.when})`, anthropic(reply)),
+      mapper(reply, reply.when, openai(reply)),
+    ]),
+  }
+}

@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto'
+import type { Any } from '@bufbuild/protobuf/wkt'
+import type { Rules } from '../../config/schema.ts'
+import type { Topology } from '../../protocol.ts'
+import { endpoints, poolClusterConfig, upstreamClusterConfig, usesEds } from './cluster.ts'
+import type { EnvoyJson } from './filters.ts'
+import { listenerConfig, listenerSecretName } from './listener.ts'
+import { encodeResource, type ResourceType, resourceTypes } from './registry.ts'
+import { routeConfig } from './route.ts'
+import { certificateSecret, validationSecret, validationSecretName } from './secret.ts'
+
+/** Everything Envoy is told, in its JSON form, by type and name. */
+export type EnvoyConfig = Record<ResourceType, Map<string, EnvoyJson>>
+
+/** A resource as it is served: its version is a hash of its content. */
+export interface VersionedResource {
+  version: string
+  resource: Any
+}
+export type ResourceSet = Record<ResourceType, Map<string, VersionedResource>>
+
+/** The Envoy configuration that these rules mean. */
+export function envoyConfig(rules: Rules, topology: Topology): EnvoyConfig {
+  const maxRequestBytes = Math.max(...Object.values(rules.listeners).map((listener) => listener.maxRequestBytes))
+  const https = topology.upstreams.filter((upstream) => upstream.scheme === 'https')
+  const secrets = new Map(
+    https.map((upstream) => [validationSecretName(upstream.caFile), validationSecret(upstream.caFile)]),
+  )
+  for (const [name, { tls }] of Object.entries(rules.listeners)) {
+    const secret = listenerSecretName(name)
+    if (tls) secrets.set(secret, certificateSecret(secret, tls.certificateFile, tls.keyFile))
+  }
+  const routes = routeConfig(topology.routeClasses, maxRequestBytes)
+  return {
+    cluster: new Map([
+      ...topology.upstreams.map((upstream) => [upstream.id, upstreamClusterConfig(upstream)] as const),
+      ...topology.pools.map((pool) => [pool.id, poolClusterConfig(pool)] as const),
+    ]),
+    endpoint: new Map(topology.upstreams.filter(usesEds).map((upstream) => [upstream.id, endpoints(upstream)])),
+    secret: secrets,
+    listener: new Map(Object.entries(rules.listeners).map(([name, rule]) => [name, listenerConfig(name, rule)])),
+    route: new Map([[String(routes.name), routes]]),
+  }
+}
+
+/** Encodes a configuration. @throws {Error} where a resource is not of its type: a bug, not a user's mistake */
+export function encodeConfig(config: EnvoyConfig): ResourceSet {
+  const set = emptyResourceSet()
+  for (const type of resourceTypes)
+    for (const [name, json] of config[type]) {
+      const resource = encodeResource(type, json)
+      set[type].set(name, { resource, version: createHash('sha256').update(resource.value).digest('hex').slice(0, 16) })
+    }
+  return set
+}
+
+/** A set with nothing in it. */
+export function emptyResourceSet(): ResourceSet {
+  return { cluster: new Map(), endpoint: new Map(), secret: new Map(), listener: new Map(), route: new Map() }
+}

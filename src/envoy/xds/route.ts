@@ -1,0 +1,53 @@
+import type { RouteClass } from '../../protocol.ts'
+import { clusterHeader, routeConfigName, routeHeader } from '../names.ts'
+import { type EnvoyJson, ownRequestHeaders } from './filters.ts'
+
+/** Statuses below 500 that Envoy hands to the next target. */
+export const retriableStatuses: readonly number[] = [408, 429]
+
+const ms = (value: number) => `${value / 1000}s`
+
+/** The prefix of the names of routes whose clients expect Anthropic's error format. Local replies look at it. */
+export const messagesRoutePrefix = 'messages'
+
+/**
+ * The route configuration. A request is matched twice: on arrival (by path only), and again after stage 1, which has
+ * by then said the cluster and the class.
+ */
+export function routeConfig(classes: readonly RouteClass[], maxRequestBytes: number): EnvoyJson {
+  const paths = [
+    { family: messagesRoutePrefix, prefix: '/v1/messages' },
+    { family: 'openai', prefix: '/' },
+  ]
+  const routes = paths.flatMap(({ family, prefix }) => [
+    ...classes.map((kind) => ({
+      name: `${family}/${kind.id}`,
+      match: { prefix, headers: [{ name: routeHeader, string_match: { exact: kind.id } }] },
+      request_headers_to_remove: ownRequestHeaders,
+      // Envoy's default of 1 MiB would silently give up the retry of a larger request.
+      request_body_buffer_limit: maxRequestBytes + 65_536,
+      route: {
+        cluster_header: clusterHeader,
+        timeout: ms(kind.totalMs),
+        idle_timeout: ms(kind.totalMs),
+        retry_policy: {
+          retry_on: '5xx,reset,connect-failure,refused-stream,retriable-status-codes',
+          retriable_status_codes: retriableStatuses,
+          num_retries: kind.attempts,
+          per_try_idle_timeout: ms(kind.firstByteMs),
+          retry_back_off: { base_interval: '0.002s', max_interval: '0.02s' },
+        },
+      },
+    })),
+    {
+      // Before stage 1 has spoken. It never gets further: stage 1 answers or sets the class.
+      name: family,
+      match: { prefix },
+      direct_response: { status: 500, body: { inline_string: 'not decided' } },
+    },
+  ])
+  return {
+    name: routeConfigName,
+    virtual_hosts: [{ name: 'agents', domains: ['*'], include_request_attempt_count: false, routes }],
+  }
+}

@@ -1,0 +1,37 @@
+import { existsSync } from 'node:fs'
+import { rootCertificates } from 'node:tls'
+import type { EnvoyJson } from './filters.ts'
+
+/** The SDS name of the authorities in a file, or of the system's. */
+export function validationSecretName(caFile: string | undefined): string {
+  return caFile === undefined ? 'authorities/system' : `authorities/${caFile}`
+}
+
+const systemBundles = [
+  '/etc/ssl/certs/ca-certificates.crt', // Debian, Alpine
+  '/etc/pki/tls/certs/ca-bundle.crt', // Fedora, RHEL
+  '/etc/ssl/ca-bundle.pem', // openSUSE
+  '/etc/ssl/cert.pem', // Alpine, macOS
+]
+
+/**
+ * The authorities that upstream certificates are verified against. Envoy watches the file itself. Without a file of
+ * the rules' the system's bundle is taken (SSL_CERT_FILE first), and where there is none, Node's own.
+ */
+export function validationSecret(caFile: string | undefined): EnvoyJson {
+  const file = caFile ?? [process.env.SSL_CERT_FILE, ...systemBundles].find((path) => path && existsSync(path))
+  return {
+    name: validationSecretName(caFile),
+    validation_context: {
+      trusted_ca: file === undefined ? { inline_string: rootCertificates.join('\n') } : { filename: file },
+    },
+  }
+}
+
+/** A listener's own certificate. Envoy watches the files itself. */
+export function certificateSecret(name: string, certificateFile: string, keyFile: string): EnvoyJson {
+  return {
+    name,
+    tls_certificate: { certificate_chain: { filename: certificateFile }, private_key: { filename: keyFile } },
+  }
+}

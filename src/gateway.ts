@@ -1,0 +1,152 @@
+import type { Rules } from './config/schema.ts'
+import { PlanStore } from './envoy/plans.ts'
+import { EnvoyServer } from './envoy/server.ts'
+import { DiscoveryService, type Rejection } from './envoy/xds/ads.ts'
+import { type EnvoyConfig, encodeConfig, envoyConfig } from './envoy/xds/resources.ts'
+import { HealthBook } from './llm/balance.ts'
+import { compileLlm, type LlmRules } from './llm/compile.ts'
+import { LlmProtocol } from './llm/llm.ts'
+import type { LlmContext } from './llm/plan.ts'
+import type { Secrets } from './llm/providers/provider.ts'
+import type { AgentRequest, Decision, Protocol } from './protocol.ts'
+
+export interface GatewayOptions {
+  /** Path of the unix socket that Envoy calls. */
+  socket: string
+  rules: Rules
+  secrets: Secrets
+  context(rules: Rules, book: HealthBook): LlmContext
+  report(error: unknown, requestId: string): void
+  events?: {
+    connected?(node: string): void
+    disconnected?(node: string): void
+    rejected?(rejection: Rejection): void
+  }
+}
+
+/** How a change of rules went. */
+export type ApplyOutcome =
+  | { type: 'applied'; nodes: number; silent: string[] }
+  /** Envoy refused the configuration; the last good rules stay. */
+  | { type: 'rejected'; rejections: Rejection[] }
+
+/** One set of rules at work: what stage 1 asks. */
+interface Revision {
+  rules: Rules
+  config: EnvoyConfig
+  protocol: Protocol
+}
+
+/** Old clusters stay at least this long, for requests decided just before the rules changed. */
+const retireAfterMs = 30_000
+/** New clusters may have to resolve a name first. */
+const warmUpMs = 300
+
+/**
+ * The service: the Envoy-facing server, the plans and the rules in force. New rules are compiled aside, told to every
+ * Envoy, and only then decided by; what they no longer need is taken away when the plans of the old ones have ended.
+ */
+export class Gateway {
+  readonly plans = new PlanStore()
+  readonly health = new HealthBook()
+  readonly discovery: DiscoveryService
+  readonly #options: GatewayOptions
+  readonly #server: EnvoyServer
+  #current: Revision
+  #changes: Promise<unknown> = Promise.resolve()
+  #retireTimer: NodeJS.Timeout | undefined
+
+  /** @throws {RangeError} where the rules cannot be carried out */
+  constructor(options: GatewayOptions) {
+    this.#options = options
+    this.discovery = new DiscoveryService(options.events)
+    this.#current = this.#compile(options.rules)
+    this.#server = new EnvoyServer({
+      socket: options.socket,
+      protocol: {
+        decide: (request: AgentRequest): Decision | Promise<Decision> => this.#current.protocol.decide(request),
+      },
+      plans: this.plans,
+      discovery: this.discovery,
+      // The listeners' own limits come first; this one only bounds what a gRPC message may be.
+      maxMessageBytes: 257 * 1024 * 1024,
+      report: options.report,
+    })
+  }
+
+  get rules(): Rules {
+    return this.#current.rules
+  }
+
+  /** Envoy's configuration under the rules in force. */
+  get envoyConfig(): EnvoyConfig {
+    return this.#current.config
+  }
+
+  async start(): Promise<void> {
+    await this.discovery.publish(encodeConfig(this.#current.config))
+    await this.#server.listen()
+  }
+
+  /**
+   * Puts new rules into force, after the changes before it.
+   * @throws {RangeError} where the rules cannot be carried out; nothing has changed then
+   */
+  apply(rules: Rules): Promise<ApplyOutcome> {
+    const change = this.#changes.then(() => this.#apply(rules))
+    this.#changes = change.catch(() => undefined)
+    return change
+  }
+
+  /** Stops to answer Envoy; plans are settled. */
+  async stop(graceMs: number): Promise<void> {
+    clearTimeout(this.#retireTimer)
+    await this.#server.stop(graceMs)
+    this.plans.stop()
+  }
+
+  async #apply(rules: Rules): Promise<ApplyOutcome> {
+    const next = this.#compile(rules)
+    const before = encodeConfig(this.#current.config)
+    const { nodes, rejections, silent } = await this.discovery.publish(encodeConfig(next.config))
+    if (rejections.length > 0) {
+      // Back to what every Envoy had accepted.
+      await this.discovery.publish(before)
+      return { type: 'rejected', rejections }
+    }
+    if (nodes > 0 && hasNewClusters(this.#current.config, next.config))
+      await new Promise((resolve) => setTimeout(resolve, warmUpMs))
+    this.#current = next
+    this.#retireLater()
+    return { type: 'applied', nodes, silent }
+  }
+
+  #compile(rules: Rules): Revision {
+    const llm: LlmRules = compileLlm(rules, this.#options.secrets, this.health)
+    return {
+      rules,
+      config: envoyConfig(rules, llm.topology),
+      protocol: new LlmProtocol(llm, this.#options.context(rules, this.health)),
+    }
+  }
+
+  #retireLater(): void {
+    clearTimeout(this.#retireTimer)
+    const old = this.plans.newest
+    const retire = () => {
+      // A plan under the old rules may still fail over to a cluster that only they had.
+      if (this.plans.hasUpTo(old)) {
+        this.#retireTimer = setTimeout(retire, 1_000)
+        return
+      }
+      this.#changes = this.#changes.then(() => this.discovery.retire()).catch(() => undefined)
+    }
+    this.#retireTimer = setTimeout(retire, retireAfterMs)
+    this.#retireTimer.unref()
+  }
+}
+
+function hasNewClusters(before: EnvoyConfig, after: EnvoyConfig): boolean {
+  for (const name of after.cluster.keys()) if (!before.cluster.has(name)) return true
+  return false
+}

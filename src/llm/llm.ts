@@ -1,0 +1,194 @@
+import type { AgentRequest, Decision, LocalAnswer, Protocol } from '../protocol.ts'
+import { chooseFirst } from './balance.ts'
+import type { LlmRules } from './compile.ts'
+import type { Conversation, JsonObject } from './conversation.ts'
+import { type ClientDialectName, clientDialects } from './dialects/index.ts'
+import { endpointOf } from './endpoints.ts'
+import { ApiError } from './errors.ts'
+import { parseObject } from './json.ts'
+import { localError } from './local.ts'
+import { modelList, oneModel } from './models.ts'
+import { type ClientRequest, writeOutgoing } from './outgoing.ts'
+import { type LlmContext, LlmPlan } from './plan.ts'
+import type { Operation } from './providers/provider.ts'
+
+/** The LLM APIs under one set of rules. */
+export class LlmProtocol implements Protocol {
+  readonly #rules: LlmRules
+  readonly #context: LlmContext
+
+  constructor(rules: LlmRules, context: LlmContext) {
+    this.#rules = rules
+    this.#context = context
+  }
+
+  decide(request: AgentRequest): Decision {
+    const endpoint = endpointOf(request.method, request.path)
+    switch (endpoint.type) {
+      case 'operation':
+        try {
+          return this.#plan(request, endpoint.operation)
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error
+          return { type: 'answer', answer: localError(endpoint.operation, error, request.id) }
+        }
+      case 'models':
+        return { type: 'answer', answer: this.#models(request, endpoint.name) }
+      case 'method_not_allowed': {
+        const error = new ApiError(
+          405,
+          'invalid_request_error',
+          `${request.method} is not possible here; use ${endpoint.allowed}.`,
+          { code: 'method_not_allowed' },
+        )
+        const answer = localError('chat', error, request.id)
+        answer.headers.push(['allow', endpoint.allowed])
+        return { type: 'answer', answer }
+      }
+      case 'unknown': {
+        const error = new ApiError(
+          404,
+          'not_found_error',
+          'There is no such endpoint. This gateway serves /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, /v1/messages/count_tokens and /v1/models.',
+          { code: 'unknown_endpoint' },
+        )
+        return { type: 'answer', answer: localError('chat', error, request.id) }
+      }
+    }
+  }
+
+  #models(request: AgentRequest, name: string | undefined): LocalAnswer {
+    if (name === undefined) return modelList(this.#rules, request.headers.has('anthropic-version'))
+    if (this.#rules.model(name)) return oneModel(name, request.headers.has('anthropic-version'))
+    return localError(
+      request.headers.has('anthropic-version') ? 'messages' : 'chat',
+      this.#unknownModel(name),
+      request.id,
+    )
+  }
+
+  #plan(request: AgentRequest, operation: Operation): Decision {
+    const json = readBody(request)
+    if (typeof json.model !== 'string' || json.model === '')
+      throw new ApiError(
+        400,
+        'invalid_request_error',
+        'The request names no model. Set `model` to a name from GET /v1/models.',
+        {
+          code: 'missing_model',
+          param: 'model',
+        },
+      )
+    const model = this.#rules.model(json.model)
+    if (!model) throw this.#unknownModel(json.model)
+    const lineup = model.lineup(operation)
+    if (!lineup)
+      throw new ApiError(
+        400,
+        'invalid_request_error',
+        `No provider of the model ${json.model} serves ${request.path}. Choose another model.`,
+        {
+          code: 'unsupported_operation',
+          param: 'model',
+        },
+      )
+    const client = new ParsedRequest(operation, json.model, request, json)
+    const [group, member] = chooseFirst(lineup.groups, request.arrived)
+    const order = lineup.orders[group]![member]!
+    const first = order.targets[0]!
+    const plan = new LlmPlan({
+      id: request.id,
+      request: client,
+      model,
+      order,
+      // Written now, so that what the first choice cannot express is refused before anything is sent.
+      first: writeOutgoing(client, first.provider, first.model ?? client.model),
+      context: this.#context,
+      arrived: request.arrived,
+      traceparent: request.headers.get('traceparent'),
+    })
+    return { type: 'plan', plan }
+  }
+
+  #unknownModel(name: string): ApiError {
+    const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name
+    return new ApiError(
+      404,
+      'not_found_error',
+      `There is no model ${JSON.stringify(shown)} here. GET /v1/models lists the names you can use.`,
+      { code: 'model_not_found', param: 'model' },
+    )
+  }
+}
+
+const jsonTypes = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
+
+/** @throws {ApiError} where the body is no JSON object of an acceptable type */
+function readBody(request: AgentRequest): JsonObject {
+  const encoding = request.headers.get('content-encoding')
+  if (encoding !== undefined && encoding !== '' && encoding.toLowerCase() !== 'identity')
+    throw new ApiError(
+      415,
+      'invalid_request_error',
+      `A body compressed with ${encoding.slice(0, 40)} cannot be read here. Send it uncompressed.`,
+      {
+        code: 'unsupported_content_encoding',
+      },
+    )
+  const type = request.headers.get('content-type')
+  if (type !== undefined && !jsonTypes.test(type))
+    throw new ApiError(
+      415,
+      'invalid_request_error',
+      `The content type is ${type.slice(0, 100)}; send application/json.`,
+      {
+        code: 'unsupported_content_type',
+      },
+    )
+  if (request.body.length === 0)
+    throw new ApiError(400, 'invalid_request_error', 'The request has no body. Send a JSON object.', {
+      code: 'empty_body',
+    })
+  const json = parseObject(request.body)
+  if (!json)
+    throw new ApiError(
+      400,
+      'invalid_request_error',
+      'The body is not a JSON object. Check that it is complete and well-formed.',
+      {
+        code: 'invalid_json',
+      },
+    )
+  return json
+}
+
+class ParsedRequest implements ClientRequest {
+  readonly operation: Operation
+  readonly model: string
+  readonly stream: boolean
+  readonly bytes: Uint8Array
+  readonly json: JsonObject
+  readonly headers: Readonly<Record<string, string | undefined>>
+  #conversation: Conversation | undefined
+
+  constructor(operation: Operation, model: string, request: AgentRequest, json: JsonObject) {
+    this.operation = operation
+    this.model = model
+    this.stream = json.stream === true && operation !== 'embeddings' && operation !== 'count_tokens'
+    this.bytes = request.body
+    this.json = json
+    const { headers } = request
+    this.headers = {
+      'anthropic-version': headers.get('anthropic-version'),
+      'anthropic-beta': headers.get('anthropic-beta'),
+      'openai-beta': headers.get('openai-beta'),
+    }
+  }
+
+  conversation(): Conversation {
+    const conversation =
+      this.#conversation ?? clientDialects[this.operation as ClientDialectName].readRequest(this.json)
+    this.#conversation = conversation
+    return conversation
+  }
+}

@@ -1,0 +1,244 @@
+import type { Exchange, LocalAnswer, Plan } from '../protocol.ts'
+import type { RequestRecord } from '../telemetry/record.ts'
+import { Attempt } from './attempt.ts'
+import type { Model, Target } from './compile.ts'
+import type { Usage } from './conversation.ts'
+import type { AnswerContext } from './dialect.ts'
+import { ApiError } from './errors.ts'
+import { localError } from './local.ts'
+import { asksForUsage, type ClientRequest, clientFormat, type Outgoing, writeOutgoing } from './outgoing.ts'
+import type { Cost } from './prices.ts'
+import type { Route } from './providers/provider.ts'
+
+/** What a plan needs of the world. */
+export interface LlmContext {
+  /** Told once of every request that got a plan. */
+  finished(record: RequestRecord): void
+  /** Told of what the operator should know. */
+  report(error: unknown, requestId: string): void
+  cost(target: Target, model: string, usage: Usage): Cost | undefined
+}
+
+/** The response header that lists the targets a request was tried on, with what each said. */
+const triedHeader = 'x-chaperone-tried'
+
+/** A chat, completion, embedding or count on its way through its targets. */
+export class LlmPlan implements Plan {
+  readonly id: string
+  readonly pool: string
+  readonly routeClass: string
+  readonly request: ClientRequest
+  readonly format: Route['dialect']
+  readonly #model: Model
+  readonly #order: readonly Target[]
+  readonly #context: LlmContext
+  readonly #arrived: number
+  readonly #traceparent: string | undefined
+  readonly #startMs = Date.now()
+  readonly #attempts: Attempt[] = []
+  /** Index into the order of the last attempt. */
+  #position = -1
+  /** What was written for the first target when the plan was made. */
+  #first: Outgoing | ApiError | undefined
+  #answering: Attempt | undefined
+  /** What the client was told when every target had failed. */
+  #exhausted: ApiError | undefined
+  #complete = false
+  #closed = false
+
+  constructor(options: {
+    id: string
+    request: ClientRequest
+    model: Model
+    order: { targets: readonly Target[]; pool: { id: string } }
+    first: Outgoing | ApiError
+    context: LlmContext
+    /** performance.now() at arrival. */
+    arrived: number
+    traceparent: string | undefined
+  }) {
+    this.id = options.id
+    this.request = options.request
+    this.format = clientFormat(options.request.operation)
+    this.pool = options.order.pool.id
+    this.routeClass = options.model.routeClass.id
+    this.#model = options.model
+    this.#order = options.order.targets
+    this.#first = options.first
+    this.#context = options.context
+    this.#arrived = options.arrived
+    this.#traceparent = options.traceparent
+  }
+
+  /** Whether a target is left after the ones tried so far. */
+  get mayRetry(): boolean {
+    return this.#position < this.#order.length - 1
+  }
+
+  attempt(upstream: string): Exchange {
+    // Envoy goes through the pool in order, but skips members that have no host.
+    let position = this.#position + 1
+    while (position < this.#order.length && this.#order[position]!.upstream.id !== upstream) position++
+    const target = this.#order[position]
+    if (!target) throw new Error(`${upstream} is not among the targets left of this plan`)
+    this.#position = position
+    // The attempts before this one failed, or it would not have come.
+    this.#attempts.at(-1)?.blame()
+    const outgoing = position === 0 && this.#first ? this.#first : this.#write(target)
+    const attempt = new Attempt(this, target, outgoing)
+    this.#attempts.push(attempt)
+    return attempt
+  }
+
+  exhausted(): LocalAnswer {
+    const last = this.#attempts.at(-1)
+    last?.blame()
+    const error =
+      last?.error ??
+      new ApiError(503, 'overloaded_error', 'No provider of this model answered in time. Try again in a moment.', {
+        code: 'upstream_unreachable',
+      })
+    this.#exhausted = error
+    this.#complete = true
+    const answer = localError(this.request.operation, error, this.id)
+    answer.headers.push(...this.triedHeaders())
+    return answer
+  }
+
+  /** An answer of this attempt has begun to go to the client: no other will follow. */
+  answering(attempt: Attempt): void {
+    this.#answering = attempt
+    this.#first = undefined
+  }
+
+  attemptEnded(_attempt: Attempt, complete: boolean): void {
+    this.#complete = complete
+  }
+
+  answerContext(): AnswerContext {
+    return {
+      model: this.request.model,
+      created: Math.floor(this.#startMs / 1000),
+      id: this.id.replaceAll('-', ''),
+      includeUsage: this.request.operation !== 'chat' || asksForUsage(this.request.json),
+      request: this.request.json,
+    }
+  }
+
+  /** @param complete whether the whole answer is known, so that its figures are */
+  answerHeaders(attempt: Attempt, complete: boolean): [string, string][] {
+    const { target, seen } = attempt
+    const headers: [string, string][] = [
+      ['x-chaperone-provider', target.provider.name],
+      ['x-chaperone-model', this.#modelAt(target)],
+    ]
+    if (this.#attempts.length > 1) headers.push(...this.triedHeaders())
+    const { usage } = seen
+    if (complete && usage) {
+      headers.push(
+        ['x-chaperone-input-tokens', String(usage.input)],
+        ['x-chaperone-output-tokens', String(usage.output)],
+      )
+      if (usage.cachedInput) headers.push(['x-chaperone-cached-input-tokens', String(usage.cachedInput)])
+      if (usage.reasoning) headers.push(['x-chaperone-reasoning-tokens', String(usage.reasoning)])
+      const cost = this.#context.cost(target, this.#modelAt(target), usage)
+      if (cost) headers.push(['x-chaperone-cost-usd', formatUsd(cost.usd)])
+    }
+    return headers
+  }
+
+  triedHeaders(): [string, string][] {
+    if (this.#attempts.length === 0) return []
+    return [
+      [
+        triedHeader,
+        this.#attempts
+          .map((attempt) => `${attempt.target.provider.name}/${this.#modelAt(attempt.target)}=${outcomeOf(attempt)}`)
+          .join(', '),
+      ],
+    ]
+  }
+
+  report(error: unknown): void {
+    this.#context.report(error, this.id)
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#context.finished(this.#record())
+  }
+
+  #modelAt(target: Target): string {
+    return target.model ?? this.request.model
+  }
+
+  #write(target: Target): Outgoing | ApiError {
+    try {
+      return writeOutgoing(this.request, target.provider, this.#modelAt(target))
+    } catch (error) {
+      if (error instanceof ApiError) return error
+      throw error
+    }
+  }
+
+  #record(): RequestRecord {
+    const last = this.#attempts.at(-1)
+    const answered = this.#answering
+    const usage = answered?.seen.usage ?? (answered && !this.#complete ? estimate(this.request, answered) : undefined)
+    const target = (answered ?? last)?.target
+    const model = target && this.#modelAt(target)
+    const cost = usage && target ? this.#context.cost(target, model!, usage) : undefined
+    const aborted = !this.#complete
+    return {
+      requestId: this.id,
+      operation: this.request.operation,
+      model: this.#model.name,
+      requestModel: this.request.model,
+      provider: target?.provider.name,
+      providerType: target?.provider.type,
+      targetModel: model,
+      responseModel: answered?.seen.model,
+      stream: this.request.stream,
+      status: answered?.status ?? this.#exhausted?.status ?? last?.error?.status ?? 0,
+      errorType: last?.error?.type,
+      errorCode: answered?.seen.error ?? last?.error?.code,
+      attempts: this.#attempts.map((attempt) => ({
+        provider: attempt.target.provider.name,
+        model: this.#modelAt(attempt.target),
+        outcome: outcomeOf(attempt),
+        durationMs: attempt.endedMs ?? 0,
+      })),
+      startMs: this.#startMs,
+      durationMs: performance.now() - this.#arrived,
+      firstByteMs: answered?.firstByteMs,
+      usage,
+      cost,
+      finishReasons: answered?.seen.finishReasons ?? [],
+      aborted,
+      drops: answered ? [...answered.drops] : [],
+      traceparent: this.#traceparent,
+    } as unknown as RequestRecord
+  }
+}
+
+function outcomeOf(attempt: Attempt): string {
+  if (attempt.status > 0)
+    return attempt.error && attempt.error.status !== attempt.status
+      ? `${attempt.status}/${attempt.error.code ?? attempt.error.status}`
+      : String(attempt.status)
+  return attempt.error?.code ?? 'no_response'
+}
+
+/** A rough count where the provider's own never came: four bytes of text a token, the common rule of thumb. */
+function estimate(request: ClientRequest, attempt: Attempt): Usage {
+  return {
+    input: Math.ceil(request.bytes.length / 4),
+    output: Math.ceil(attempt.answerBytes / 4),
+    estimated: true,
+  }
+}
+
+function formatUsd(usd: number): string {
+  return usd.toFixed(10).replace(/0+$/, '').replace(/\.$/, '')
+}

@@ -1,0 +1,70 @@
+import type { AnswerContext, Observed } from '../dialect.ts'
+import {
+  type ClientDialectName,
+  clientDialects,
+  observedDialects,
+  type ProviderDialectName,
+  providerDialects,
+} from '../dialects/index.ts'
+import { type ClientRequest, clientFormat, type Outgoing } from '../outgoing.ts'
+import { ErrorReply } from './error.ts'
+import { PassedStream } from './passed-stream.ts'
+import { PassedWhole } from './passed-whole.ts'
+import { garbage, type Reply } from './reply.ts'
+import { TranslatedStream } from './translated-stream.ts'
+import { TranslatedWhole } from './translated-whole.ts'
+
+/**
+ * Chooses what is made of a response.
+ * @param context asked for only where something is written anew
+ */
+export function chooseReply(
+  request: ClientRequest,
+  outgoing: Outgoing,
+  seen: Observed,
+  status: number,
+  contentType: string,
+  context: () => AnswerContext,
+): Reply {
+  const { dialect } = outgoing.route
+  const format = clientFormat(request.operation)
+  const provider = providerDialects[dialect as ProviderDialectName]
+  if (status < 200 || status >= 300) return new ErrorReply(status, provider.readError)
+  const streams = isStream(contentType)
+  if (request.stream !== streams) return new WrongKind(request.stream, contentType)
+  const observed = observedDialects[dialect as ClientDialectName]
+  if (dialect === format)
+    return streams ? new PassedStream(observed, seen, outgoing.hideUsage) : new PassedWhole(observed, seen)
+  const client = clientDialects[request.operation as ClientDialectName]
+  if (streams) return new TranslatedStream(provider.readStream(), client.writeStream(context()), seen)
+  return new TranslatedWhole((json) => {
+    const answer = provider.readAnswer(json)
+    seen.id = answer.id
+    seen.model = answer.model
+    if (answer.usage) seen.usage = answer.usage
+    for (const choice of answer.choices) seen.finishReasons.push(choice.finish)
+    return client.writeAnswer(answer, context())
+  })
+}
+
+function isStream(contentType: string): boolean {
+  return contentType.startsWith('text/event-stream') || contentType.startsWith('application/vnd.amazon.eventstream')
+}
+
+/** A stream where none was asked for, or the other way round: no answer to this request. */
+class WrongKind implements Reply {
+  readonly #asked: string
+  readonly #got: string
+
+  constructor(stream: boolean, contentType: string) {
+    this.#asked = stream ? 'a stream' : 'a whole answer'
+    this.#got = contentType
+  }
+
+  push(): ReturnType<Reply['push']> {
+    return {
+      type: 'fail',
+      error: garbage(`it is ${this.#got.slice(0, 80) || 'of no type'} where ${this.#asked} was asked for`),
+    }
+  }
+}
