@@ -16,7 +16,7 @@ const foreign = /^(signature|redacted|call:[^:]*):(.*)$/s
 /** @returns the text of an `encrypted_content` field. */
 export function writeEncrypted(encrypted: Encrypted): string {
   const { opaque, kind } = encrypted
-  const name = kind === 'call' ? `call:${encodeURIComponent(encrypted.callId)}` : kind
+  const name = kind === 'call' ? `call:${escapeColon(encrypted.callId)}` : kind
   if (opaque.origin === 'openai') return opaque.value
   return wrapOpaque({ origin: opaque.origin, value: `${name}:${opaque.value}` }, 'openai')
 }
@@ -29,8 +29,7 @@ export function readEncrypted(text: string): Encrypted | undefined {
   if (name === undefined || value === undefined) return undefined
   const opaque: Opaque = { origin, value }
   if (name === 'signature' || name === 'redacted') return { kind: name, opaque }
-  const callId = decoded(name.slice('call:'.length))
-  return callId === undefined ? undefined : { kind: 'call', callId, opaque }
+  return { kind: 'call', callId: unescapeColon(name.slice('call:'.length)), opaque }
 }
 
 /** @returns the `encrypted_content` of a reasoning part; it has one field, and no provider sends both kinds at once. */
@@ -40,10 +39,11 @@ export function encryptedOf(part: Pick<ReasoningPart, 'signature' | 'redacted'>)
   return undefined
 }
 
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return undefined
-  }
+/** Keeps the colon after the call's id the first one. Unlike encodeURIComponent it takes any string. */
+function escapeColon(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll(':', '%3A')
+}
+
+function unescapeColon(text: string): string {
+  return text.replaceAll('%3A', ':').replaceAll('%25', '%')
 }
