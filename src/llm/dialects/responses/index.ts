@@ -5,6 +5,8 @@ import { observe, observedKeys } from './observe.ts'
 import { drops, readRequest, writeRequest } from './request.ts'
 import { readStream, writeStream } from './stream.ts'
 
+export { withoutForeign } from './foreign.ts'
+
 /** OpenAI's Responses API (`POST /v1/responses`), used without its state: every request brings the whole input. */
 export const responses: ClientDialect & ProviderDialect & ObservedDialect = {
   name: 'responses',

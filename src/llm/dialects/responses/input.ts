@@ -156,10 +156,10 @@ class InputReader {
   }
 
   #add(kind: 'assistant' | 'results', parts: Part[]): void {
-    const last = this.turns.at(-1)
-    if (last && this.#last === kind) last.parts.push(...parts)
-    else this.turns.push({ role: kind === 'assistant' ? 'assistant' : 'user', parts })
+    if (this.#last !== kind) this.turns.push({ role: kind === 'assistant' ? 'assistant' : 'user', parts: [] })
     this.#last = kind
+    const turn = this.turns.at(-1)!
+    for (const part of parts) turn.parts.push(part)
   }
 }
 

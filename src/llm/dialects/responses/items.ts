@@ -13,7 +13,7 @@ export function writeInput({ turns }: Conversation, context: RequestContext): Js
   )
   if (items.length === 0)
     context.refuse('messages', 'the conversation is empty. Send at least one message with some content.')
-  return items.filter((item, index) => item.type !== 'reasoning' || isFollowed(items, index))
+  return withoutLooseReasoning(items)
 }
 
 function hasCacheMarker(part: Part): boolean {
@@ -22,9 +22,16 @@ function hasCacheMarker(part: Part): boolean {
 }
 
 /** The API refuses reasoning without the message or call that came of it ("without its required following item"). */
-function isFollowed(items: readonly JsonObject[], index: number): boolean {
-  const next = items.slice(index + 1).find((item) => item.type !== 'reasoning')
-  return next !== undefined && (next.type === 'function_call' || next.role === 'assistant')
+function withoutLooseReasoning(items: readonly JsonObject[]): JsonObject[] {
+  let followed = false
+  return items
+    .toReversed()
+    .filter((item) => {
+      if (item.type === 'reasoning') return followed
+      followed = item.type === 'function_call' || item.role === 'assistant'
+      return true
+    })
+    .reverse()
 }
 
 /** A system, developer or user turn: a message for each run of content, an output for each tool result. */
@@ -68,7 +75,10 @@ function inputPart(part: Part, context: RequestContext): JsonObject[] {
 
 /** The model's own turn: a message for each run of text, and an item for each call and each provable reasoning. */
 function assistantItems(parts: readonly Part[], context: RequestContext): JsonObject[] {
-  const shown = parts.filter((part) => part.type !== 'reasoning' || ownEncrypted(part) !== undefined)
+  const shown = parts.filter((part) => {
+    if (part.type === 'reasoning') return ownEncrypted(part) !== undefined
+    return part.type !== 'text' || part.text !== '' // Beside its calls, a message of other APIs is often empty.
+  })
   return runs(shown, (part) => part.type === 'tool_call' || part.type === 'reasoning').map((run): JsonObject => {
     const [first] = run
     if (first?.type === 'tool_call')

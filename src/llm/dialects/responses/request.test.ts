@@ -636,12 +636,14 @@ describe('writeRequest', () => {
       ],
     ],
     [
-      'text and refusal in one message; an empty result',
+      'text and refusal in one message, empty text in none; an empty result',
       [
+        turn('assistant', text(''), { type: 'tool_call', id: 'c0', name: 'f', arguments: '{}' }),
         turn('assistant', text('Well,'), text('so.'), { type: 'refusal', text: 'No.' }),
         turn('user', { type: 'tool_result', id: 'c1', content: [] }),
       ],
       [
+        { type: 'function_call', call_id: 'c0', name: 'f', arguments: '{}' },
         {
           type: 'message',
           role: 'assistant',
@@ -750,6 +752,17 @@ describe('writeRequest', () => {
     const { safety_identifier } = write({ user: 'u'.repeat(65) })
     expect(safety_identifier).toMatch(/^[0-9a-f]{64}$/)
   })
+})
+
+test('a long conversation of one kind of item takes no longer than it must', () => {
+  const many = 200_000
+  const reasoning = Array.from({ length: many }, () => ({ type: 'reasoning', encrypted_content: 'E' }))
+  const content = Array.from({ length: many }, () => ({ type: 'output_text', text: '' }))
+  const conversationIn = read({
+    input: [...reasoning, { role: 'assistant', content }, { role: 'user', content: 'Hi' }],
+  })
+  expect(conversationIn.turns.map(({ parts }) => parts.length)).toEqual([2 * many, 1])
+  expect(write(conversationIn).input).toEqual([{ type: 'message', role: 'user', content: 'Hi' }])
 })
 
 test('what this API writes, it reads again', () => {
