@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { JsonObject } from '../../conversation.ts'
 import { ApiError } from '../../errors.ts'
-import { readError, readFailure, writeError } from './errors.ts'
+import { readError, readFailure, writeError } from '../openai/errors.ts'
 
 describe('readError', () => {
   test.each<[number, JsonObject | undefined, Partial<ApiError>]>([

@@ -1,5 +1,5 @@
 import type { FinishReason, JsonObject } from '../../conversation.ts'
-import { objectOf, objectsOf } from './wire.ts'
+import { objectOf, objectsOf } from '../../fields.ts'
 
 /** How an answer ended, in the API's words. */
 export interface Ending {

@@ -1,6 +1,6 @@
 import type { ClientDialect, ObservedDialect, ProviderDialect } from '../../dialect.ts'
 import { readAnswer, writeAnswer } from './answer.ts'
-import { readError, writeError } from './errors.ts'
+import { readError, writeError } from '../openai/errors.ts'
 import { observe, observedKeys } from './observe.ts'
 import { drops, readRequest, writeRequest } from './request.ts'
 import { readStream, writeStream } from './stream.ts'

@@ -14,7 +14,7 @@ import { invalid } from '../../errors.ts'
 import { readEncrypted } from './encrypted.ts'
 import { madeItemId } from './ids.ts'
 import { readAudio, readFile, readImage } from './media.ts'
-import { at, isObject, objectList, requiredText, textField, unsupported, wordField } from './wire.ts'
+import { at, isObject, objectList, requiredText, textField, unsupported, wordField } from '../../fields.ts'
 
 type Content = TextPart | ImagePart | DocumentPart
 

@@ -2,7 +2,7 @@ import type { Conversation, JsonObject, Part, ReasoningPart, ToolResultPart, Tur
 import type { RequestContext } from '../../dialect.ts'
 import { ownOpaque } from '../../opaque.ts'
 import { writeFile, writeImage } from './media.ts'
-import { definedOnly } from './wire.ts'
+import { definedOnly } from '../../fields.ts'
 
 /** Writes the turns as `input` items, in their order. */
 export function writeInput({ turns }: Conversation, context: RequestContext): JsonObject[] {

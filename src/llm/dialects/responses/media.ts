@@ -1,7 +1,7 @@
 import type { AudioPart, DocumentPart, ImagePart, JsonObject } from '../../conversation.ts'
 import type { RequestContext } from '../../dialect.ts'
 import { invalid } from '../../errors.ts'
-import { at, objectField, requiredText, textField } from './wire.ts'
+import { at, objectField, requiredText, textField } from '../../fields.ts'
 
 /**
  * Images, files and sound in a request: `input_image` (by URL, data URL or file id), `input_file` (the same, with a

@@ -19,7 +19,7 @@ import {
   textField,
   unsupported,
   wordField,
-} from './wire.ts'
+} from '../../fields.ts'
 
 /** @see ProviderDialect.drops */
 export const drops: ProviderDialect['drops'] = {

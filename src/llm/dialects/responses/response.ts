@@ -3,7 +3,7 @@ import type { AnswerContext } from '../../dialect.ts'
 import type { Ending } from './finish.ts'
 import { responseId } from './ids.ts'
 import { writeUsage } from './usage.ts'
-import { objectOf, objectsOf } from './wire.ts'
+import { objectOf, objectsOf } from '../../fields.ts'
 
 /** What a Response object says beyond what the request did. */
 export interface ResponseState {

@@ -2,12 +2,12 @@ import type { AnswerEvent, FinishReason, JsonObject, TokenLogprob } from '../../
 import type { StreamReader } from '../../dialect.ts'
 import { SseParser } from '../../sse.ts'
 import { readItem } from './answer.ts'
-import { readFailure } from './errors.ts'
+import { readFailure } from '../openai/errors.ts'
 import { readFinish } from './finish.ts'
 import { summarySeparator } from './input.ts'
-import { readLogprobs } from './logprobs.ts'
+import { readLogprobs } from '../openai/logprobs.ts'
 import { readUsage } from './usage.ts'
-import { countOf, isObject, objectOf, objectsOf, textOf } from './wire.ts'
+import { countOf, isObject, objectOf, objectsOf, textOf } from '../../fields.ts'
 
 /**
  * A reader for a streamed Response. It ends with `response.completed`, `.incomplete` or `.failed`, or with an `error`.

@@ -11,7 +11,7 @@ import type { AnswerContext, StreamWriter } from '../../dialect.ts'
 import { sse } from '../../sse.ts'
 import { type Ending, writeFinish } from './finish.ts'
 import { makeItemId } from './ids.ts'
-import { writeLogprobs } from './logprobs.ts'
+import { writeLogprobs } from '../openai/logprobs.ts'
 import {
   callItem,
   callSignatureItem,

@@ -1,4 +1,4 @@
-import { isObject } from './wire.ts'
+import { isObject } from '../../fields.ts'
 
 /** What strict mode does not know at all. */
 const unknownKeywords = [

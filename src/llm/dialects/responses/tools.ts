@@ -13,7 +13,7 @@ import {
   textField,
   unsupported,
   wordField,
-} from './wire.ts'
+} from '../../fields.ts'
 
 /**
  * Reads `tools`. Only functions can go to another provider.

@@ -1,5 +1,5 @@
 import type { JsonObject, Usage } from '../../conversation.ts'
-import { countOf, definedOnly, isObject, objectOf } from './wire.ts'
+import { countOf, definedOnly, isObject, objectOf } from '../../fields.ts'
 
 /** Reads `usage`. @returns undefined where there is none, as in every event but the last. */
 export function readUsage(usage: unknown): Usage | undefined {

@@ -1,5 +1,5 @@
 import type { JsonObject, TokenLogprob } from '../../conversation.ts'
-import { objectsOf, textOf } from './wire.ts'
+import { objectsOf, textOf } from '../../fields.ts'
 
 /** Reads the `logprobs` of an output text or of a delta. @returns undefined where there are none. */
 export function readLogprobs(logprobs: unknown): TokenLogprob[] | undefined {

@@ -1,8 +1,8 @@
-import type { JsonObject } from '../../conversation.ts'
-import { ApiError, invalid } from '../../errors.ts'
+import type { JsonObject } from './conversation.ts'
+import { ApiError, invalid } from './errors.ts'
 
 /**
- * Readers for the Responses API's JSON. A client's request is held to its types (the `…Field` readers throw, naming
+ * Readers for JSON that came over the wire. A client's request is held to its types (the `…Field` readers throw, naming
  * the path); a provider's answer is taken as it comes (the `…Of` readers never throw).
  */
 

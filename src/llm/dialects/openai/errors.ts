@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../conversation.ts'
 import { ApiError, type ErrorType, errorTypeOf } from '../../errors.ts'
-import { isObject, objectOf, textOf } from './wire.ts'
+import { isObject, objectOf, textOf } from '../../fields.ts'
 
 /** @see ClientDialect.writeError */
 export function writeError(error: ApiError): JsonObject {
