@@ -37,9 +37,10 @@ export interface Plan {
   /**
    * Begins an attempt.
    * @param upstream the id of the upstream that Envoy picked
+   * @param traceparent the W3C context of Envoy's own span, where Envoy traces
    * @throws {Error} where the plan has no such upstream
    */
-  attempt(upstream: string): Exchange
+  attempt(upstream: string, traceparent: string | undefined): Exchange
   /** Every attempt has failed. @returns what the client gets */
   exhausted(): LocalAnswer
   /** No attempt is under way and none will follow: settle what is not settled. Idempotent. */

@@ -32,10 +32,8 @@ const secret = z
   .string()
   .regex(
     /^\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$/,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: the reference syntax itself
     'must be a reference, ${env:NAME} or ${file:/path}; a secret is never written into the rules',
   )
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the reference syntax itself
   .describe('A reference to a secret: ${env:NAME} or ${file:/path}. A file is read again when it changes.')
 
 const port = z.int().min(1).max(65535)

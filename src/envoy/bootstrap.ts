@@ -39,6 +39,9 @@ export function bootstrap({ nodeId, socket, adminSocket }: BootstrapOptions): En
             'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
               '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
               explicit_http_config: { http2_protocol_options: {} },
+              // Envoy ends every ext_proc stream with a reset, and Node's HTTP/2 takes a thousand resets on one connection
+              // for an attack (nghttp2's rapid-reset limit). A connection is left before that.
+              common_http_protocol_options: { max_requests_per_connection: 400 },
             },
           },
           load_assignment: {

@@ -87,7 +87,7 @@ export class ProcessingStream {
       this.#call.end()
       return
     }
-    this.#exchange = plan.attempt(upstream)
+    this.#exchange = plan.attempt(upstream, message.headers.get('traceparent'))
     const transform = this.#exchange.request()
     if (transform instanceof Promise)
       transform.then(

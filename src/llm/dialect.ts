@@ -22,6 +22,12 @@ export interface ClientDialect {
   writeStream(context: AnswerContext): StreamWriter
   /** This API's error object for a response body. */
   writeError(error: ApiError): JsonObject
+  /**
+   * Takes what other providers made (see Opaque) out of a request that goes on in this very format: after a switch of
+   * provider in mid-conversation, the provider would refuse it. Called only where the marks of src/llm/opaque.ts occur.
+   * @returns the body to send, or undefined where it may stay as it is
+   */
+  withoutForeign?(body: JsonObject): JsonObject | undefined
 }
 
 /** The half that a provider's API needs: requests go out to it, its answers come in. */
@@ -113,6 +119,13 @@ export interface Quirks {
   streamUsage: boolean
   /** Whether `response_format: { type: 'json_schema' }` is understood. */
   jsonSchema: boolean
+  /** Whether thinking goes back as text in `reasoning_content` (DeepSeek, vLLM). OpenAI itself knows no such field. */
+  reasoningContent?: boolean
+  /**
+   * Where the proof of earlier thinking goes back: OpenRouter's `reasoning_details`, or Gemini's signatures of tool
+   * calls in Google's `extra_content`. Absent: nowhere, as with OpenAI itself.
+   */
+  thinkingProof?: 'reasoning_details' | 'extra_content'
 }
 
 export interface AnswerContext {

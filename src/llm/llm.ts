@@ -3,6 +3,7 @@ import { chooseFirst } from './balance.ts'
 import type { LlmRules } from './compile.ts'
 import type { Conversation, JsonObject } from './conversation.ts'
 import { type ClientDialectName, clientDialects } from './dialects/index.ts'
+import { readCountRequest } from './dialects/messages/count-tokens.ts'
 import { endpointOf } from './endpoints.ts'
 import { ApiError } from './errors.ts'
 import { parseObject } from './json.ts'
@@ -187,7 +188,10 @@ class ParsedRequest implements ClientRequest {
 
   conversation(): Conversation {
     const conversation =
-      this.#conversation ?? clientDialects[this.operation as ClientDialectName].readRequest(this.json)
+      this.#conversation ??
+      (this.operation === 'count_tokens'
+        ? readCountRequest(this.json)
+        : clientDialects[this.operation as ClientDialectName].readRequest(this.json))
     this.#conversation = conversation
     return conversation
   }

@@ -1,9 +1,11 @@
 import type { Conversation, JsonObject } from './conversation.ts'
-import type { RequestContext } from './dialect.ts'
-import { type ProviderDialectName, providerDialects } from './dialects/index.ts'
+import { tokenCounters } from './count-tokens.ts'
+import type { ClientDialect, RequestContext } from './dialect.ts'
+import { type ClientDialectName, clientDialects, type ProviderDialectName, providerDialects } from './dialects/index.ts'
+import { embeddingDialects, readEmbeddingRequest } from './embeddings/index.ts'
 import { ApiError } from './errors.ts'
 import { isObject } from './json.ts'
-import type { Operation, Provider, Route } from './providers/provider.ts'
+import type { EmbeddingApi, Operation, Provider, Route } from './providers/provider.ts'
 import { prependMembers, replaceSpan, stringMember } from './splice.ts'
 
 /** A client's request, parsed once, written out once an attempt. */
@@ -64,7 +66,9 @@ export function writeOutgoing(request: ClientRequest, provider: Provider, model:
 
 /** The client's format is the target's: the bytes stay, but for the model's name and what the address wants. */
 function sameFormat(request: ClientRequest, provider: Provider, model: string, route: Route): Outgoing {
-  const { json, bytes } = request
+  const { bytes } = request
+  const cleaned = withoutForeign(request)
+  const json = cleaned ?? request.json
   const hideUsage =
     request.stream &&
     (route.dialect === 'chat' || route.dialect === 'completions') &&
@@ -76,7 +80,7 @@ function sameFormat(request: ClientRequest, provider: Provider, model: string, r
   }
   const span = stringMember(bytes, 'model')
   // Where our reading of the body may not be the target's, it gets ours.
-  if (!span || (hideUsage && json.stream_options != null)) {
+  if (!span || cleaned || (hideUsage && json.stream_options != null)) {
     const body: JsonObject = { ...json, model }
     if (hideUsage)
       body.stream_options = { ...(isObject(json.stream_options) ? json.stream_options : {}), include_usage: true }
@@ -87,6 +91,15 @@ function sameFormat(request: ClientRequest, provider: Provider, model: string, r
   if (hideUsage && !Object.hasOwn(json, 'stream_options'))
     body = prependMembers(body, '"stream_options":{"include_usage":true}')
   return { route, body, unchanged: body === bytes, hideUsage, drops: [] }
+}
+
+const foreignMark = Buffer.from('chaperone')
+
+/** The request without what other providers made; undefined where there is nothing of the kind. */
+function withoutForeign({ bytes, json, operation }: ClientRequest): JsonObject | undefined {
+  if (!Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(foreignMark)) return undefined
+  const dialect: ClientDialect | undefined = clientDialects[operation as ClientDialectName]
+  return dialect?.withoutForeign?.(json)
 }
 
 /** Whether the client asked for usage in the stream itself. */
@@ -101,9 +114,23 @@ function translated(
   route: Route,
   drops: string[],
 ): JsonObject {
-  const dialect = providerDialects[route.dialect as ProviderDialectName]
-  const body = dialect.writeRequest(request.conversation(), requestContext(provider, model, drops))
+  const context = requestContext(provider, model, drops)
+  const body = writeBody(request, route.dialect, context)
   return provider.shape ? provider.shape(body, route, request.headers) : body
+}
+
+function writeBody(request: ClientRequest, dialect: Route['dialect'], context: RequestContext): JsonObject {
+  switch (request.operation) {
+    case 'embeddings':
+      return embeddingDialects[dialect as EmbeddingApi].writeRequest(readEmbeddingRequest(request.json), context)
+    case 'count_tokens': {
+      const counter = tokenCounters[dialect as ProviderDialectName]
+      if (!counter) throw new Error(`no way to count tokens in ${dialect}`)
+      return counter.writeCountRequest(request.conversation(), context)
+    }
+    default:
+      return providerDialects[dialect as ProviderDialectName].writeRequest(request.conversation(), context)
+  }
 }
 
 function requestContext(provider: Provider, model: string, drops: string[]): RequestContext {

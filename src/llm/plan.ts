@@ -33,7 +33,7 @@ export class LlmPlan implements Plan {
   readonly #order: readonly Target[]
   readonly #context: LlmContext
   readonly #arrived: number
-  readonly #traceparent: string | undefined
+  #traceparent: string | undefined
   readonly #startMs = Date.now()
   readonly #attempts: Attempt[] = []
   /** Index into the order of the last attempt. */
@@ -75,7 +75,8 @@ export class LlmPlan implements Plan {
     return this.#position < this.#order.length - 1
   }
 
-  attempt(upstream: string): Exchange {
+  attempt(upstream: string, traceparent: string | undefined): Exchange {
+    if (traceparent !== undefined) this.#traceparent = traceparent
     // Envoy goes through the pool in order, but skips members that have no host.
     let position = this.#position + 1
     while (position < this.#order.length && this.#order[position]!.upstream.id !== upstream) position++

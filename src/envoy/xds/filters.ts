@@ -22,6 +22,7 @@ export const decideHeaders: readonly string[] = [
 /** The headers stage 2 reads, of requests and of responses. */
 export const transformHeaders: readonly string[] = [
   requestIdHeader,
+  'traceparent',
   ':status',
   'content-type',
   'content-encoding',

@@ -1,7 +1,8 @@
-import type { ListenerRule } from '../../config/schema.ts'
+import type { ListenerRule, TelemetryRule } from '../../config/schema.ts'
 import { routeConfigName } from '../names.ts'
 import { type EnvoyJson, extAuthz } from './filters.ts'
 import { localReplies } from './local-reply.ts'
+import { tracing } from './tracing.ts'
 
 const ads = { ads: {}, resource_api_version: 'V3' }
 
@@ -11,7 +12,7 @@ export function listenerSecretName(listener: string): string {
 }
 
 /** One address that agents connect to. */
-export function listenerConfig(name: string, rule: ListenerRule): EnvoyJson {
+export function listenerConfig(name: string, rule: ListenerRule, telemetry: TelemetryRule): EnvoyJson {
   return {
     name,
     address: { socket_address: { address: rule.address, port_value: rule.port } },
@@ -50,6 +51,9 @@ export function listenerConfig(name: string, rule: ListenerRule): EnvoyJson {
                 },
               ],
               local_reply_config: localReplies(rule.maxRequestBytes),
+              ...(telemetry.otlpEndpoint !== undefined && {
+                tracing: tracing(telemetry.otlpEndpoint, telemetry.sampling),
+              }),
             },
           },
         ],

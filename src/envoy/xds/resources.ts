@@ -8,6 +8,7 @@ import { listenerConfig, listenerSecretName } from './listener.ts'
 import { encodeResource, type ResourceType, resourceTypes } from './registry.ts'
 import { routeConfig } from './route.ts'
 import { certificateSecret, validationSecret, validationSecretName } from './secret.ts'
+import { collectorCluster } from './tracing.ts'
 
 /** Everything Envoy is told, in its JSON form, by type and name. */
 export type EnvoyConfig = Record<ResourceType, Map<string, EnvoyJson>>
@@ -30,15 +31,19 @@ export function envoyConfig(rules: Rules, topology: Topology): EnvoyConfig {
     const secret = listenerSecretName(name)
     if (tls) secrets.set(secret, certificateSecret(secret, tls.certificateFile, tls.keyFile))
   }
+  const collector = collectorCluster(rules.telemetry)
   const routes = routeConfig(topology.routeClasses, maxRequestBytes)
   return {
     cluster: new Map([
       ...topology.upstreams.map((upstream) => [upstream.id, upstreamClusterConfig(upstream)] as const),
       ...topology.pools.map((pool) => [pool.id, poolClusterConfig(pool)] as const),
+      ...(collector ? [[collector.name as string, collector] as const] : []),
     ]),
     endpoint: new Map(topology.upstreams.filter(usesEds).map((upstream) => [upstream.id, endpoints(upstream)])),
     secret: secrets,
-    listener: new Map(Object.entries(rules.listeners).map(([name, rule]) => [name, listenerConfig(name, rule)])),
+    listener: new Map(
+      Object.entries(rules.listeners).map(([name, rule]) => [name, listenerConfig(name, rule, rules.telemetry)]),
+    ),
     route: new Map([[String(routes.name), routes]]),
   }
 }

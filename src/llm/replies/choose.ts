@@ -1,3 +1,4 @@
+import { tokenCounters } from '../count-tokens.ts'
 import type { AnswerContext, Observed } from '../dialect.ts'
 import {
   type ClientDialectName,
@@ -6,7 +7,10 @@ import {
   type ProviderDialectName,
   providerDialects,
 } from '../dialects/index.ts'
+import { writeCountAnswer } from '../dialects/messages/count-tokens.ts'
+import { embeddingDialects, readEmbeddingRequest, writeEmbeddingAnswer } from '../embeddings/index.ts'
 import { type ClientRequest, clientFormat, type Outgoing } from '../outgoing.ts'
+import type { EmbeddingApi } from '../providers/provider.ts'
 import { ErrorReply } from './error.ts'
 import { PassedStream } from './passed-stream.ts'
 import { PassedWhole } from './passed-whole.ts'
@@ -28,13 +32,27 @@ export function chooseReply(
 ): Reply {
   const { dialect } = outgoing.route
   const format = clientFormat(request.operation)
-  const provider = providerDialects[dialect as ProviderDialectName]
+  // Embedding APIs have the errors of the provider's chat API, or OpenAI's.
+  const provider = providerDialects[errorDialects[dialect] ?? (dialect as ProviderDialectName)]
   if (status < 200 || status >= 300) return new ErrorReply(status, provider.readError)
   const streams = isStream(contentType)
   if (request.stream !== streams) return new WrongKind(request.stream, contentType)
-  const observed = observedDialects[dialect as ClientDialectName]
+  const observed = observedDialects[dialect as ClientDialectName] ?? openaiEmbeddings
   if (dialect === format)
     return streams ? new PassedStream(observed, seen, outgoing.hideUsage) : new PassedWhole(observed, seen)
+  if (request.operation === 'embeddings') {
+    const embeddings = embeddingDialects[dialect as EmbeddingApi]
+    return new TranslatedWhole((json) => {
+      const answer = embeddings.readAnswer(json)
+      seen.model = answer.model
+      seen.usage = { input: answer.inputTokens ?? 0, output: 0 }
+      return writeEmbeddingAnswer(answer, readEmbeddingRequest(request.json), request.model)
+    })
+  }
+  if (request.operation === 'count_tokens') {
+    const counter = tokenCounters[dialect as ProviderDialectName]
+    return new TranslatedWhole((json) => writeCountAnswer(counter!.readCountAnswer(json)))
+  }
   const client = clientDialects[request.operation as ClientDialectName]
   if (streams) return new TranslatedStream(provider.readStream(), client.writeStream(context()), seen)
   return new TranslatedWhole((json) => {
@@ -46,6 +64,20 @@ export function chooseReply(
     return client.writeAnswer(answer, context())
   })
 }
+
+/** Whose error format an API has that is not a chat dialect itself. */
+const errorDialects: Partial<Record<string, ProviderDialectName>> = {
+  completions: 'chat',
+  'openai-embeddings': 'chat',
+  'gemini-embeddings': 'gemini',
+  'vertex-embeddings': 'gemini',
+  'vertex-embed-content': 'gemini',
+  'titan-embeddings': 'converse',
+  'cohere-embeddings': 'converse',
+}
+
+/** OpenAI's embeddings pass through; their usage has the form of chat's. */
+const openaiEmbeddings = observedDialects.chat
 
 function isStream(contentType: string): boolean {
   return contentType.startsWith('text/event-stream') || contentType.startsWith('application/vnd.amazon.eventstream')

@@ -1,0 +1,36 @@
+import { bootstrap } from '../envoy/bootstrap.ts'
+import { resourceTypes } from '../envoy/xds/registry.ts'
+import { encodeConfig, envoyConfig } from '../envoy/xds/resources.ts'
+import { HealthBook } from '../llm/balance.ts'
+import { compileLlm } from '../llm/compile.ts'
+import { RulesError, rulesFor } from './rules.ts'
+
+/**
+ * `chaperone render`: prints the Envoy configuration as one JSON object, resources by type.
+ * @returns the exit code
+ */
+export async function render(options: { file?: string; socket: string; bootstrap?: boolean }): Promise<number> {
+  if (options.bootstrap) {
+    const json = bootstrap({
+      nodeId: 'chaperone',
+      socket: options.socket,
+      adminSocket: `${options.socket}.envoy-admin`,
+    })
+    process.stdout.write(`${JSON.stringify(json, null, 2)}\n`)
+    return 0
+  }
+  try {
+    const { rules } = await rulesFor(options.file, process.env, () => 'http://127.0.0.1:4010/v1')
+    // Credentials are not part of Envoy's configuration: none is read here.
+    const llm = compileLlm(rules, { resolve: (reference) => reference }, new HealthBook())
+    const config = envoyConfig(rules, llm.topology)
+    encodeConfig(config)
+    const resources = Object.fromEntries(resourceTypes.map((type) => [type, [...config[type].values()]]))
+    process.stdout.write(`${JSON.stringify(resources, null, 2)}\n`)
+    return 0
+  } catch (error) {
+    if (!(error instanceof RulesError) && !(error instanceof RangeError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    return 1
+  }
+}

@@ -1,0 +1,111 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Rules, type RulesInput, rulesSchema } from '../src/config/schema.ts'
+import { findEnvoy } from '../src/envoy/binary.ts'
+import { EnvoyProcess } from '../src/envoy/process.ts'
+import { Gateway } from '../src/gateway.ts'
+import { PriceBook } from '../src/llm/prices.ts'
+import { CredentialError } from '../src/llm/providers/provider.ts'
+import type { RequestRecord } from '../src/telemetry/record.ts'
+import { freePort } from './harness.ts'
+
+/** The whole gateway, with a real Envoy, for one test file. */
+export interface TestGateway {
+  /** Where agents connect: `http://127.0.0.1:PORT`. */
+  url: string
+  gateway: Gateway
+  envoy: EnvoyProcess
+  rules: Rules
+  /** Every settled request, in order. */
+  records: RequestRecord[]
+  /** What was reported to the operator. */
+  reports: { error: unknown; requestId: string }[]
+  /** The record of a request, once it is settled. */
+  recordOf(requestId: string): Promise<RequestRecord>
+  stop(): Promise<void>
+}
+
+/** The rules of a test: the listener is added. */
+export type TestRules = Omit<RulesInput, 'listeners'> & { listeners?: RulesInput['listeners'] }
+
+/** Starts a gateway. Secrets are `${env:NAME}` of this process. */
+export async function startGateway(input: TestRules, options: { concurrency?: number } = {}): Promise<TestGateway> {
+  const port = await freePort()
+  const rules = rulesSchema.parse({ listeners: { default: { port } }, ...input })
+  const directory = mkdtempSync(join(tmpdir(), 'chaperone-test-'))
+  const socket = join(directory, 'service.sock')
+  const records: RequestRecord[] = []
+  const reports: { error: unknown; requestId: string }[] = []
+  const secrets = {
+    resolve(reference: string): string {
+      const name = /^\$\{env:(.+)\}$/.exec(reference)?.[1]
+      const value = name === undefined ? undefined : process.env[name]
+      if (!value) throw new CredentialError(`${reference} is not set`)
+      return value
+    },
+  }
+  const gateway = new Gateway({
+    socket,
+    rules,
+    secrets,
+    context: (now) => {
+      const prices = new PriceBook(now.prices)
+      return {
+        finished: (record) => records.push(record),
+        report: (error, requestId) => reports.push({ error, requestId }),
+        cost: ({ provider }, model, usage) => prices.cost(provider, model, usage),
+      }
+    },
+    report: (error, requestId) => reports.push({ error, requestId }),
+  })
+  await gateway.start()
+  const envoy = new EnvoyProcess({
+    binary: await findEnvoy(process.env, (message) => process.stderr.write(`${message}\n`)),
+    socket,
+    concurrency: options.concurrency ?? 1,
+    log: (level, line) => {
+      if (level !== 'warning') reports.push({ error: `envoy ${level}: ${line}`, requestId: '' })
+    },
+    crashed: (reason) => reports.push({ error: `envoy ended: ${reason}`, requestId: '' }),
+  })
+  envoy.start()
+  const url = `http://127.0.0.1:${port}`
+  await eventually(async () => {
+    const response = await fetch(`${url}/v1/models`)
+    if (response.status !== 200) throw new Error(`not ready: ${response.status}`)
+    await response.arrayBuffer()
+  })
+  return {
+    url,
+    gateway,
+    envoy,
+    rules,
+    records,
+    reports,
+    recordOf: (requestId) =>
+      eventually(() => {
+        const record = records.find((each) => each.requestId === requestId)
+        if (!record) throw new Error(`no record of ${requestId}`)
+        return record
+      }),
+    async stop() {
+      await envoy.stop(0)
+      await gateway.stop(0)
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Tries until it does not throw, for at most `timeoutMs`. */
+export async function eventually<T>(attempt: () => T | Promise<T>, timeoutMs = 15_000): Promise<T> {
+  const deadline = Date.now() + timeoutMs
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}
