@@ -1,0 +1,2 @@
+export { readStream } from './stream-reader.ts'
+export { writeStream } from './stream-writer.ts'
