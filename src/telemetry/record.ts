@@ -1,0 +1,48 @@
+import type { Usage } from '../llm/conversation.ts'
+import type { Cost } from '../llm/prices.ts'
+
+/** What is known of a finished request: the one source of its metrics, its log line and its trace. Free of content. */
+export interface RequestRecord {
+  readonly requestId: string
+  /** The endpoint: `chat`, `messages`, … */
+  readonly operation: string
+  /** The model's name in the rules, `*` included: a bounded set. */
+  readonly model: string
+  /** The model the client asked for. */
+  readonly requestModel: string
+  /** The target that answered, or that was tried last. */
+  readonly provider?: string | undefined
+  readonly providerType?: string | undefined
+  /** The model's name at the provider. */
+  readonly targetModel?: string | undefined
+  /** The model as the provider reports it. */
+  readonly responseModel?: string | undefined
+  readonly stream: boolean
+  /** The status the client got; 0: none, as far as is known. */
+  readonly status: number
+  readonly errorType?: string | undefined
+  readonly errorCode?: string | undefined
+  readonly attempts: readonly AttemptRecord[]
+  /** Unix milliseconds. */
+  readonly startMs: number
+  readonly durationMs: number
+  /** From the attempt's start to the first byte of the answer. */
+  readonly firstByteMs?: number | undefined
+  readonly usage?: Usage | undefined
+  readonly cost?: Cost | undefined
+  readonly finishReasons: readonly string[]
+  /** The answer was cut before its end. */
+  readonly aborted: boolean
+  /** Fields of the request that the target had no place for. */
+  readonly drops: readonly string[]
+  /** W3C context of Envoy's own span, or of the client's where Envoy does not trace. */
+  readonly traceparent?: string | undefined
+}
+
+export interface AttemptRecord {
+  readonly provider: string
+  readonly model: string
+  /** The upstream's status, or a word: `no_response`, an error's code. */
+  readonly outcome: string
+  readonly durationMs: number
+}
