@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 
 /**
@@ -36,10 +37,14 @@ const secret = z
   )
   .describe('A reference to a secret: ${env:NAME} or ${file:/path}. A file is read again when it changes.')
 
-const port = z.int().min(1).max(65535)
-const address = z.string().min(1).describe('An IP address to listen on')
+const port = z.int().min(1).max(65535).describe('A TCP port')
+const address = z
+  .string()
+  .refine((value) => isIP(value) !== 0, 'must be an IP address such as 127.0.0.1, 0.0.0.0 or ::1')
+  .describe('An IP address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 for all')
 const baseUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
+  .meta({ pattern: '^https?://' })
   .describe('Where the API lives, with its path prefix: https://api.example.com/v1')
 
 const listener = z
@@ -60,6 +65,7 @@ const listener = z
       .optional()
       .describe('Terminates TLS here. The files are read again when they change.'),
   })
+  .meta({ title: 'Listener' })
   .describe('An address that agents connect to')
 
 const upstreamTls = z
@@ -71,27 +77,28 @@ const upstreamTls = z
 
 const providerBase = {
   tls: upstreamTls.optional(),
-  connectTimeout: duration.default('5s'),
+  connectTimeout: duration.default('5s').describe('How long a connection, with its TLS handshake, may take to open'),
 }
 
 const openai = z
   .strictObject({
-    type: z.literal('openai'),
+    type: z.literal('openai').describe('The kind of provider'),
     ...providerBase,
     baseUrl: baseUrl.default('https://api.openai.com/v1'),
     apiKey: secret,
-    organization: z.string().optional(),
-    project: z.string().optional(),
+    organization: z.string().optional().describe('The OpenAI-Organization header'),
+    project: z.string().optional().describe('The OpenAI-Project header'),
     translateTo: z
       .enum(['chat', 'responses'])
       .default('chat')
       .describe('The OpenAI API that requests of other APIs (messages) are translated to'),
   })
+  .meta({ title: 'OpenAI' })
   .describe('OpenAI')
 
 const azureOpenai = z
   .strictObject({
-    type: z.literal('azure-openai'),
+    type: z.literal('azure-openai').describe('The kind of provider'),
     ...providerBase,
     baseUrl: baseUrl.describe('https://RESOURCE.openai.azure.com'),
     apiKey: secret.optional().describe('The resource’s key. Either this or bearerToken.'),
@@ -100,64 +107,72 @@ const azureOpenai = z
       .string()
       .default('v1')
       .describe('`v1` for the versionless API (/openai/v1), or a dated version for the deployments API'),
-    translateTo: z.enum(['chat', 'responses']).default('chat'),
+    translateTo: z
+      .enum(['chat', 'responses'])
+      .default('chat')
+      .describe('The API that requests of other APIs (messages) are translated to'),
   })
+  .meta({ title: 'Azure OpenAI' })
   .describe('Azure OpenAI. A target’s model is the deployment’s name.')
 
 const anthropic = z
   .strictObject({
-    type: z.literal('anthropic'),
+    type: z.literal('anthropic').describe('The kind of provider'),
     ...providerBase,
     baseUrl: baseUrl.default('https://api.anthropic.com'),
     apiKey: secret,
     version: z.string().default('2023-06-01').describe('anthropic-version, where the client sent none'),
   })
+  .meta({ title: 'Anthropic' })
   .describe('Anthropic')
 
 const gemini = z
   .strictObject({
-    type: z.literal('gemini'),
+    type: z.literal('gemini').describe('The kind of provider'),
     ...providerBase,
     baseUrl: baseUrl.default('https://generativelanguage.googleapis.com/v1beta'),
     apiKey: secret,
   })
+  .meta({ title: 'Gemini' })
   .describe('Google Gemini API')
 
 const vertex = z
   .strictObject({
-    type: z.literal('vertex'),
+    type: z.literal('vertex').describe('The kind of provider'),
     ...providerBase,
     baseUrl: baseUrl.optional().describe('Instead of the location’s own address'),
-    project: z.string().min(1),
-    location: z.string().min(1).default('global'),
+    project: z.string().min(1).describe('The Google Cloud project, by id or number'),
+    location: z.string().min(1).default('global').describe('global, us, eu or a region such as europe-west1'),
     credentialsFile: z
       .string()
       .min(1)
       .optional()
       .describe('A service account or workload identity file; otherwise Application Default Credentials'),
   })
+  .meta({ title: 'Vertex AI' })
   .describe('Google Vertex AI: Gemini models and Claude models')
 
 const bedrock = z
   .strictObject({
-    type: z.literal('bedrock'),
+    type: z.literal('bedrock').describe('The kind of provider'),
     ...providerBase,
     baseUrl: baseUrl.optional().describe('Instead of https://bedrock-runtime.REGION.amazonaws.com'),
-    region: z.string().min(1),
+    region: z.string().min(1).describe('The AWS region, such as eu-central-1'),
     apiKey: secret.optional().describe('A Bedrock API key; otherwise requests are signed (SigV4)'),
-    accessKeyId: secret.optional(),
-    secretAccessKey: secret.optional(),
-    sessionToken: secret.optional(),
+    accessKeyId: secret.optional().describe('Together with secretAccessKey: signs with these keys'),
+    secretAccessKey: secret.optional().describe('Belongs to accessKeyId'),
+    sessionToken: secret.optional().describe('Belongs to temporary keys'),
     profile: z.string().optional().describe('A profile of the shared AWS files'),
   })
+  .meta({ title: 'Bedrock' })
   .describe('AWS Bedrock (Converse). Without keys here the AWS default credential chain is used.')
 
 const openaiCompatible = z
   .strictObject({
-    type: z.literal('openai-compatible'),
+    type: z.literal('openai-compatible').describe('The kind of provider'),
     ...providerBase,
     baseUrl,
-    apiKey: secret.optional(),
+    apiKey: secret.optional().describe('Sent as a bearer token; none: no credential is sent'),
     apis: z
       .array(z.enum(['chat', 'completions', 'embeddings', 'responses', 'messages']))
       .min(1)
@@ -165,15 +180,25 @@ const openaiCompatible = z
       .describe('The APIs the server has; requests of other APIs are translated to chat'),
     quirks: z
       .strictObject({
-        maxTokensField: z.enum(['max_tokens', 'max_completion_tokens']).default('max_tokens'),
-        developerRole: z.boolean().default(false),
-        streamUsage: z.boolean().default(true),
-        jsonSchema: z.boolean().default(true),
-        reasoningContent: z.boolean().default(false),
+        maxTokensField: z
+          .enum(['max_tokens', 'max_completion_tokens'])
+          .default('max_tokens')
+          .describe('The field that bounds the answer’s length'),
+        developerRole: z
+          .boolean()
+          .default(false)
+          .describe('Whether it knows the role `developer`; else it is `system`'),
+        streamUsage: z.boolean().default(true).describe('Whether it takes `stream_options` with `include_usage`'),
+        jsonSchema: z.boolean().default(true).describe('Whether it knows a `response_format` of type `json_schema`'),
+        reasoningContent: z
+          .boolean()
+          .default(false)
+          .describe('Whether it wants its `reasoning_content` back in the next request'),
       })
       .prefault({})
       .describe('Where the server deviates from OpenAI'),
   })
+  .meta({ title: 'OpenAI-compatible' })
   .describe('Any server that speaks OpenAI’s API: vLLM, Ollama, Groq, Mistral, DeepSeek, OpenRouter, …')
 
 const provider = z.discriminatedUnion('type', [
@@ -186,57 +211,81 @@ const provider = z.discriminatedUnion('type', [
   openaiCompatible,
 ])
 
-const target = z.strictObject({
-  provider: name.describe('The name of one of `providers`'),
-  model: z.string().min(1).optional().describe('The model’s name at the provider; otherwise what the client asked for'),
-  weight: z.int().min(1).max(1000).default(1).describe('Share of the traffic inside its priority group'),
-  priority: z
-    .int()
-    .min(0)
-    .max(15)
-    .default(0)
-    .describe('0 is asked first; the next number when no target of the one before it can serve'),
-})
+const target = z
+  .strictObject({
+    provider: name.describe('The name of one of `providers`'),
+    model: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('The model’s name at the provider; otherwise what the client asked for'),
+    weight: z.int().min(1).max(1000).default(1).describe('Share of the traffic inside its priority group'),
+    priority: z
+      .int()
+      .min(0)
+      .max(15)
+      .default(0)
+      .describe('0 is asked first; the next number when no target of the one before it can serve'),
+  })
+  .meta({ title: 'Target' })
+  .describe('A provider, and the model to ask it for')
 
-const timeouts = z.strictObject({
-  firstByte: duration
-    .default('120s')
-    .describe('How long one attempt may stay silent, before its answer or in the middle of it'),
-  total: duration.default('600s').describe('How long the whole request may take, all attempts and the stream included'),
-})
+const timeouts = z
+  .strictObject({
+    firstByte: duration
+      .default('120s')
+      .describe('How long one attempt may stay silent, before its answer or in the middle of it'),
+    total: duration
+      .default('600s')
+      .describe('How long the whole request may take, all attempts and the stream included'),
+  })
+  .describe('How long requests may take')
 
 const model = z
   .strictObject({
-    targets: z.array(target).min(1).max(16),
+    targets: z.array(target).min(1).max(16).describe('Who serves the model: groups by `priority`, shares by `weight`'),
     timeouts: timeouts.prefault({}),
     maxAttempts: z.int().min(1).max(16).optional().describe('How many targets a request may try; default: all of them'),
   })
+  .meta({ title: 'Model' })
   .describe('A model name that clients use, and who serves it')
 
 const perMillion = z.number().min(0).describe('US dollars per million tokens')
-const price = z.strictObject({
-  input: perMillion,
-  output: perMillion,
-  cachedInput: perMillion.optional(),
-  cacheWriteInput: perMillion.optional(),
-})
+const price = z
+  .strictObject({
+    input: perMillion.describe('US dollars per million prompt tokens'),
+    output: perMillion.describe('US dollars per million completion tokens'),
+    cachedInput: perMillion.optional().describe('The same for prompt tokens read from the cache; default: `input`'),
+    cacheWriteInput: perMillion
+      .optional()
+      .describe('The same for prompt tokens written to the cache; default: `input`'),
+  })
+  .meta({ title: 'Price' })
+  .describe('What a model costs')
 
-const telemetry = z.strictObject({
-  address: address.default('127.0.0.1'),
-  port: port.default(10001).describe('Serves /metrics, /livez and /readyz'),
-  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
-  accessLog: z.boolean().default(true).describe('One log line a request'),
-  otlpEndpoint: baseUrl.optional().describe('An OTLP/HTTP collector, such as http://127.0.0.1:4318; none: no traces'),
-  sampling: z.number().min(0).max(1).default(1).describe('Share of new traces that are recorded'),
-})
+const telemetry = z
+  .strictObject({
+    address: address.default('127.0.0.1'),
+    port: port.default(10001).describe('Serves /metrics, /livez and /readyz'),
+    logLevel: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error'])
+      .default('info')
+      .describe('The least severe lines that are logged'),
+    accessLog: z.boolean().default(true).describe('One log line a request'),
+    otlpEndpoint: baseUrl.optional().describe('An OTLP/HTTP collector, such as http://127.0.0.1:4318; none: no traces'),
+    sampling: z.number().min(0).max(1).default(1).describe('Share of new traces that are recorded'),
+  })
+  .describe('Metrics, health, logs and traces')
 
 export const rulesSchema = z
   .strictObject({
     listeners: z
       .record(name, listener)
       .refine((value) => Object.keys(value).length > 0, 'needs at least one listener')
-      .prefault({ default: {} }),
-    providers: z.record(name, provider),
+      .meta({ minProperties: 1 })
+      .prefault({ default: {} })
+      .describe('Where agents connect, by names of your choosing'),
+    providers: z.record(name, provider).describe('Accounts at those who serve models, by names of your choosing'),
     models: z
       .record(
         z.string().regex(/^[^*\s]{1,200}\*?$|^\*$/, 'must be a model name without blanks; a * may stand at its end'),

@@ -1,0 +1,47 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { expect, test } from 'vitest'
+
+/** Which folder of src/ may import from which; ARCHITECTURE.md has the same table in words. `type` imports do not count. */
+const allowed: Record<string, readonly string[]> = {
+  'protocol.ts': [],
+  'demo.ts': [],
+  config: [],
+  'llm/dialects': ['llm'],
+  'llm/providers': ['config', 'llm'],
+  'llm/embeddings': ['llm', 'llm/dialects'],
+  'llm/replies': ['llm', 'llm/dialects', 'llm/embeddings'],
+  llm: ['config', 'protocol.ts', 'llm/dialects', 'llm/providers', 'llm/embeddings', 'llm/replies'],
+  telemetry: [],
+  'envoy/wire': ['protocol.ts', 'envoy'],
+  'envoy/xds': ['config', 'protocol.ts', 'envoy'],
+  'envoy/h2': [],
+  envoy: ['protocol.ts', 'config', 'envoy/wire', 'envoy/xds', 'envoy/h2'],
+}
+
+/** The folder of the table that a file belongs to: the longest that fits. */
+function layerOf(file: string): string {
+  const [first = '', second] = file.split('/')
+  const nested = `${first}/${second}`
+  return nested in allowed ? nested : first
+}
+
+const imports = /^import (?!type )[^;]*?from '(\.[^']+)'/gms
+
+test('imports point one way', () => {
+  const wrong: string[] = []
+  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.ts') && !file.endsWith('.test.ts'),
+  )
+  for (const file of files) {
+    const layer = layerOf(file)
+    const may = allowed[layer]
+    if (!may) continue // gateway.ts, service.ts, main.ts and cli/ put everything together
+    for (const [, specifier] of readFileSync(join('src', file), 'utf8').matchAll(imports)) {
+      const target = layerOf(relative('src', join('src', dirname(file), specifier!)))
+      if (target !== layer && !may.includes(target)) wrong.push(`${file} imports ${specifier}`)
+    }
+  }
+  expect(wrong).toEqual([])
+  expect(files.length).toBeGreaterThan(50)
+})
