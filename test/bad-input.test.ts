@@ -1,6 +1,7 @@
 import { LLMock } from '@copilotkit/aimock'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startGateway, type TestGateway } from './gateway.ts'
+import { freePort } from './harness.ts'
 
 const mock = new LLMock({ port: 0, logLevel: 'silent' })
 let gateway: TestGateway
@@ -10,7 +11,7 @@ beforeAll(async () => {
   mock.onMessage(/.*/, { content: 'fine' })
   await mock.start()
   gateway = await startGateway({
-    listeners: { default: { port: await (await import('./harness.ts')).freePort(), maxRequestBytes: 100_000 } },
+    listeners: { default: { port: await freePort(), maxRequestBytes: 100_000 } },
     providers: {
       openai: { type: 'openai', baseUrl: `${mock.url}/v1`, apiKey: '${env:TEST_KEY}' },
       anthropic: { type: 'anthropic', baseUrl: mock.url, apiKey: '${env:TEST_KEY}' },

@@ -26,13 +26,13 @@ export interface TestGateway {
   stop(): Promise<void>
 }
 
-/** The rules of a test: the listener is added. */
+/** The rules of a test: a listener is added where there is none. */
 export type TestRules = Omit<RulesInput, 'listeners'> & { listeners?: RulesInput['listeners'] }
 
 /** Starts a gateway. Secrets are `${env:NAME}` of this process. */
 export async function startGateway(input: TestRules, options: { concurrency?: number } = {}): Promise<TestGateway> {
-  const port = await freePort()
-  const rules = rulesSchema.parse({ listeners: { default: { port } }, ...input })
+  const rules = rulesSchema.parse({ listeners: { default: { port: await freePort() } }, ...input })
+  const { port } = Object.values(rules.listeners)[0]!
   const directory = mkdtempSync(join(tmpdir(), 'chaperone-test-'))
   const socket = join(directory, 'service.sock')
   const records: RequestRecord[] = []

@@ -1,0 +1,126 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ListenerRule, Rules } from '../config/schema.ts'
+import { type DemoUpstream, startDemo } from '../demo.ts'
+import { findEnvoy } from '../envoy/binary.ts'
+import { EnvoyProcess } from '../envoy/process.ts'
+import { Service } from '../service.ts'
+import { type LoadedRules, rulesFor } from './rules.ts'
+import { stopSignal } from './signals.ts'
+
+/** Requests under way when the gateway is told to stop may take this long. */
+const drainMs = 15_000
+const startMs = 30_000
+
+const say = (message: string) => void process.stderr.write(`${message}\n`)
+
+/**
+ * `chaperone run`: the whole gateway, the service and an Envoy, until a signal ends it.
+ * @returns the exit code
+ */
+export async function run(options: { file?: string | undefined; concurrency: number }): Promise<number> {
+  if (!Number.isInteger(options.concurrency) || options.concurrency < 1) {
+    say('--concurrency must be a whole number of at least 1')
+    return 1
+  }
+  const stopped = stopSignal()
+  const directory = mkdtempSync(join(tmpdir(), 'chaperone-'))
+  let demo: DemoUpstream | undefined
+  let service: Service | undefined
+  let envoy: EnvoyProcess | undefined
+  try {
+    const loaded = await rulesFor(options.file, process.env, async () => {
+      demo = await startDemo()
+      return demo.url
+    })
+    for (const warning of loaded.warnings) say(warning)
+    const socket = join(directory, 'service.sock')
+    let refuse: (error: Error) => void = () => undefined
+    const refused = new Promise<never>((_, reject) => {
+      refuse = reject
+    })
+    refused.catch(() => undefined)
+    const { gateway, telemetry } = (service = new Service({
+      rules: loaded.rules,
+      file: loaded.file,
+      socket,
+      notReady: (gateway) => (gateway.discovery.settled ? undefined : 'Envoy has not taken its configuration yet'),
+      rejected: (message) => refuse(new Error(`Envoy refused its configuration: ${message}`)),
+    }))
+    const binary = await findEnvoy(process.env, say)
+    await service.start()
+    envoy = new EnvoyProcess({
+      binary,
+      socket,
+      concurrency: options.concurrency,
+      log: (level, line) => telemetry.log[level === 'warning' ? 'warn' : 'error']({ envoy: true }, line),
+      crashed: (reason) => telemetry.log.error({ envoy: true }, `Envoy ended (${reason}) and is started again`),
+    })
+    envoy.start()
+    const settled = until(() => gateway.discovery.settled, startMs)
+    const outcome = await Promise.race([settled, refused, stopped])
+    if (outcome === false) throw new Error(`Envoy did not take its configuration within ${startMs / 1000} s`)
+    if (outcome === true) {
+      announce(loaded)
+      await stopped
+    }
+    say('stopping: requests under way are finished first')
+    return 0
+  } catch (error) {
+    say(`Chaperone cannot start: ${error instanceof Error ? error.message : String(error)}`)
+    return 1
+  } finally {
+    await envoy?.stop(drainMs)
+    await service?.stop(1_000)
+    await demo?.stop()
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** @returns whether it came true in time */
+async function until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs
+  while (!condition()) {
+    if (performance.now() > deadline) return false
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return true
+}
+
+function announce({ rules, file, demo }: LoadedRules): void {
+  const listeners = Object.values(rules.listeners)
+  const url = urlOf(listeners[0]!)
+  say(`Chaperone is ready.
+  rules     ${file ?? (demo ? 'none, and no provider key is set: a local demo upstream answers' : 'made from the keys in the environment')}
+  agents    ${listeners.map((listener) => `${urlOf(listener)}/v1`).join(', ')}
+  models    ${Object.keys(rules.models).join(', ')}
+  metrics   ${metricsUrl(rules)}
+
+Try it:
+  curl ${url}/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{"model": "${exampleModel(rules)}", "messages": [{"role": "user", "content": "Hello"}]}'`)
+}
+
+function urlOf({ address, port, tls }: ListenerRule): string {
+  const host = address === '0.0.0.0' || address === '::' ? 'localhost' : address
+  return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function metricsUrl({ telemetry: { address, port } }: Rules): string {
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}/metrics`
+}
+
+/** A name that a request may use: one without a star, or a known member of a family. */
+function exampleModel({ models }: Rules): string {
+  const names = Object.keys(models)
+  const plain = names.find((name) => !name.endsWith('*'))
+  if (plain !== undefined) return plain
+  const families: Record<string, string> = {
+    'claude-*': 'claude-haiku-4-5',
+    'gemini-*': 'gemini-2.5-flash',
+    'gpt-*': 'gpt-4o-mini',
+  }
+  for (const name of names) if (families[name] !== undefined) return families[name]
+  return 'gpt-4o-mini'
+}
