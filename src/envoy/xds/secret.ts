@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import type { EnvoyJson } from './filters.ts'
 
@@ -14,6 +15,9 @@ const systemBundles = [
   '/etc/ssl/cert.pem', // Alpine, macOS
 ]
 
+/** Envoy reads the files again when something is moved in their directory: Kubernetes swaps a link there. */
+const watched = (file: string) => ({ watched_directory: { path: dirname(file) } })
+
 /**
  * The authorities that upstream certificates are verified against. Envoy watches the file itself. Without a file of
  * the rules' the system's bundle is taken (SSL_CERT_FILE first), and where there is none, Node's own.
@@ -24,6 +28,7 @@ export function validationSecret(caFile: string | undefined): EnvoyJson {
     name: validationSecretName(caFile),
     validation_context: {
       trusted_ca: file === undefined ? { inline_string: rootCertificates.join('\n') } : { filename: file },
+      ...(file !== undefined && watched(file)),
     },
   }
 }
@@ -32,6 +37,10 @@ export function validationSecret(caFile: string | undefined): EnvoyJson {
 export function certificateSecret(name: string, certificateFile: string, keyFile: string): EnvoyJson {
   return {
     name,
-    tls_certificate: { certificate_chain: { filename: certificateFile }, private_key: { filename: keyFile } },
+    tls_certificate: {
+      certificate_chain: { filename: certificateFile },
+      private_key: { filename: keyFile },
+      ...watched(certificateFile),
+    },
   }
 }
