@@ -89,6 +89,7 @@ beforeAll(async () => {
         ],
         timeouts: { firstByte: '700ms', total: '20s' },
       },
+      'other-first': { targets: [{ provider: 'second' }, { provider: 'first', priority: 1 }] },
       'from-dead': { targets: [{ provider: 'dead' }, { provider: 'second', priority: 1 }] },
       'only-dead': { targets: [{ provider: 'dead' }] },
       'only-first': { targets: [{ provider: 'first' }], timeouts: { firstByte: '500ms', total: '20s' } },
@@ -240,6 +241,15 @@ test('when the only target cannot be reached the client is told so in its own fo
   expect(response.status).toBe(503)
   expect(body).toMatchObject({ type: 'error', error: { type: 'overloaded_error' } })
   expect(response.headers.get('x-chaperone-tried')).toBe('dead/only-dead=no_response')
+})
+
+test('what the first choice cannot express goes to a target that can', async () => {
+  first.behave = chatAnswer('two of them')
+  const response = await chat('other-first', { n: 2 })
+  expect(response.status).toBe(200)
+  expect(response.headers.get('x-chaperone-provider')).toBe('first')
+  expect(response.headers.get('x-chaperone-tried')).toBeNull()
+  await response.arrayBuffer()
 })
 
 test('an error of the request is not tried elsewhere', async () => {

@@ -155,7 +155,7 @@ interface Ask {
 type Client = (model: string, ask: Ask, stream: boolean) => Promise<Said>
 
 const chat: Client = async (model, { user, results }, stream) => {
-  const body: OpenAI.ChatCompletionCreateParamsNonStreaming = {
+  const body: Omit<OpenAI.ChatCompletionCreateParamsNonStreaming, 'stream'> = {
     model,
     messages: [
       { role: 'system', content: 'Be brief.' },
@@ -198,7 +198,7 @@ const chat: Client = async (model, { user, results }, stream) => {
 }
 
 const responses: Client = async (model, { user, results }, stream) => {
-  const body: OpenAI.Responses.ResponseCreateParamsNonStreaming = {
+  const body: Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'stream'> = {
     model,
     store: false,
     instructions: 'Be brief.',

@@ -1,6 +1,6 @@
 import type { AgentRequest, Decision, LocalAnswer, Protocol } from '../protocol.ts'
 import { chooseFirst } from './balance.ts'
-import type { LlmRules } from './compile.ts'
+import type { Lineup, LlmRules } from './compile.ts'
 import type { Conversation, JsonObject } from './conversation.ts'
 import { type ClientDialectName, clientDialects } from './dialects/index.ts'
 import { readCountRequest } from './dialects/messages/count-tokens.ts'
@@ -9,7 +9,7 @@ import { ApiError } from './errors.ts'
 import { parseObject } from './json.ts'
 import { localError } from './local.ts'
 import { modelList, oneModel } from './models.ts'
-import { type ClientRequest, writeOutgoing } from './outgoing.ts'
+import { type ClientRequest, type Outgoing, writeOutgoing } from './outgoing.ts'
 import { type LlmContext, LlmPlan } from './plan.ts'
 import type { Operation } from './providers/provider.ts'
 
@@ -95,15 +95,13 @@ export class LlmProtocol implements Protocol {
       )
     const client = new ParsedRequest(operation, json.model, request, json)
     const [group, member] = chooseFirst(lineup.groups, request.arrived)
-    const order = lineup.orders[group]![member]!
-    const first = order.targets[0]!
+    const { order, first } = writeFirst(client, lineup, group, member)
     const plan = new LlmPlan({
       id: request.id,
       request: client,
       model,
       order,
-      // Written now, so that what the first choice cannot express is refused before anything is sent.
-      first: writeOutgoing(client, first.provider, first.model ?? client.model),
+      first,
       context: this.#context,
       arrived: request.arrived,
       traceparent: request.headers.get('traceparent'),
@@ -120,6 +118,41 @@ export class LlmProtocol implements Protocol {
       { code: 'model_not_found', param: 'model' },
     )
   }
+}
+
+type Order = Lineup['orders'][number][number]
+
+/**
+ * Writes the request for its first target: now, so that what it cannot express is refused before anything is sent.
+ * Where the first choice cannot express it another may, in the order of the rules.
+ * @throws {ApiError} the first choice's refusal, where no target can
+ */
+function writeFirst(
+  client: ClientRequest,
+  lineup: Lineup,
+  group: number,
+  member: number,
+): { order: Order; first: Outgoing } {
+  const chosen = lineup.orders[group]![member]!
+  try {
+    return write(client, chosen)
+  } catch (refusal) {
+    if (!(refusal instanceof ApiError)) throw refusal
+    for (const order of lineup.orders.flat()) {
+      if (order === chosen) continue
+      try {
+        return write(client, order)
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error
+      }
+    }
+    throw refusal
+  }
+}
+
+function write(client: ClientRequest, order: Order): { order: Order; first: Outgoing } {
+  const { provider, model } = order.targets[0]!
+  return { order, first: writeOutgoing(client, provider, model ?? client.model) }
 }
 
 const jsonTypes = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
