@@ -1,58 +1,144 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { HeaderValueOption_HeaderAppendAction } from '#gen/envoy/config/core/v3/base_pb.js'
-import { CheckRequestSchema, CheckResponseSchema } from '#gen/envoy/service/auth/v3/external_auth_pb.js'
 import type { AgentRequest, LocalAnswer } from '../../protocol.ts'
+import { readHeaderMap, readMapEntry, WireHeaders } from './headers.ts'
+import { writeOverwrites } from './mutations.ts'
+import { lengthTag, Reader } from './reader.ts'
+import { writer } from './writer.ts'
 
 /** What ext_authz asks: a request that has no id of ours yet. */
 export type CheckedRequest = Omit<AgentRequest, 'id' | 'arrived'>
 
+const checkRequest = { attributes: lengthTag(1) }
+const attributeContext = { request: lengthTag(4) }
+const request = { http: lengthTag(2) }
+const httpRequest = {
+  method: lengthTag(2),
+  headers: lengthTag(3),
+  path: lengthTag(4),
+  body: lengthTag(11),
+  rawBody: lengthTag(12),
+  headerMap: lengthTag(13),
+}
+
 const noBytes = new Uint8Array(0)
 
-/** Decodes a CheckRequest (envoy.service.auth.v3). @throws {Error} on bytes that are none. */
-export function decodeCheckRequest(bytes: Uint8Array): CheckedRequest {
-  const http = fromBinary(CheckRequestSchema, bytes).attributes?.request?.http
-  if (!http) throw new Error('a check without an HTTP request')
-  return {
-    method: http.method,
-    path: http.path,
-    headers: new Map(Object.entries(http.headers)),
-    body: http.rawBody.length > 0 ? http.rawBody : http.body === '' ? noBytes : Buffer.from(http.body),
+/** The request's fields, filled while they are read: a message that comes in parts is one message. */
+class HttpRequest {
+  method = ''
+  path = ''
+  readonly headers: WireHeaders
+  body: Uint8Array = noBytes
+  rawBody: Uint8Array = noBytes
+
+  constructor(bytes: Buffer) {
+    this.headers = new WireHeaders(bytes)
   }
 }
 
-// ext_authz reads HeaderValue.value and ignores raw_value.
-const overwrite = (key: string, value: string) => ({
-  header: { key, value },
-  appendAction: HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
-})
+/**
+ * Decodes a CheckRequest (envoy.service.auth.v3).
+ * @param bytes must not change from now on: the body is a view of them, and headers are decoded when they are asked for
+ * @throws {Error} on bytes that are none.
+ */
+export function decodeCheckRequest(bytes: Uint8Array): CheckedRequest {
+  const reader = new Reader(bytes)
+  const http = new HttpRequest(reader.bytes)
+  let found = false
+  while (!reader.done) {
+    const tag = reader.tag()
+    if (tag === checkRequest.attributes) found = readAttributes(reader, http) || found
+    else reader.skip(tag)
+  }
+  if (!found) throw new Error('a check without an HTTP request')
+  const { method, path, headers, body, rawBody } = http
+  return { method, path, headers, body: rawBody.length > 0 ? rawBody : body }
+}
+
+/** @returns whether the HTTP request was in it */
+function readAttributes(reader: Reader, http: HttpRequest): boolean {
+  let found = false
+  const outer = reader.enter()
+  while (!reader.done) {
+    const tag = reader.tag()
+    if (tag === attributeContext.request) found = readRequest(reader, http) || found
+    else reader.skip(tag)
+  }
+  reader.leave(outer)
+  return found
+}
+
+function readRequest(reader: Reader, http: HttpRequest): boolean {
+  let found = false
+  const outer = reader.enter()
+  while (!reader.done) {
+    const tag = reader.tag()
+    if (tag === request.http) {
+      readHttpRequest(reader, http)
+      found = true
+    } else reader.skip(tag)
+  }
+  reader.leave(outer)
+  return found
+}
+
+function readHttpRequest(reader: Reader, http: HttpRequest): void {
+  const outer = reader.enter()
+  while (!reader.done) {
+    const tag = reader.tag()
+    switch (tag) {
+      case httpRequest.method:
+        http.method = reader.text()
+        break
+      case httpRequest.headers:
+        readMapEntry(reader, http.headers)
+        break
+      case httpRequest.path:
+        http.path = reader.text()
+        break
+      case httpRequest.body:
+        http.body = reader.view()
+        break
+      case httpRequest.rawBody:
+        http.rawBody = reader.view()
+        break
+      case httpRequest.headerMap:
+        readHeaderMap(reader, http.headers)
+        break
+      default:
+        reader.skip(tag)
+    }
+  }
+  reader.leave(outer)
+}
+
+const checkResponse = { status: 1, deniedResponse: 2, okResponse: 3 }
+const rpcStatus = { code: 1 }
+const okResponse = { headers: 2 }
+const deniedResponse = { status: 1, headers: 2, body: 3 }
+const httpStatus = { code: 1 }
 
 /** Encodes a CheckResponse that lets the request go on with these headers overwritten. */
 export function encodeAllowed(headers: [name: string, value: string][]): Uint8Array {
-  return toBinary(
-    CheckResponseSchema,
-    create(CheckResponseSchema, {
-      status: { code: 0 },
-      httpResponse: { case: 'okResponse', value: { headers: headers.map(([key, value]) => overwrite(key, value)) } },
-    }),
-  )
+  writer.start()
+  writeOverwrites(writer, okResponse.headers, headers, 'value')
+  writer.nest(checkResponse.okResponse, 0)
+  const end = writer.written
+  writer.nest(checkResponse.status, end)
+  return writer.finish()
 }
 
 const permissionDenied = 7
 
 /** Encodes a CheckResponse with an answer of our own. Its HTTP status may be any, 200 too. */
 export function encodeAnswer(answer: LocalAnswer): Uint8Array {
-  return toBinary(
-    CheckResponseSchema,
-    create(CheckResponseSchema, {
-      status: { code: permissionDenied },
-      httpResponse: {
-        case: 'deniedResponse',
-        value: {
-          status: { code: answer.status },
-          headers: answer.headers.map(([key, value]) => overwrite(key, value)),
-          body: answer.body,
-        },
-      },
-    }),
-  )
+  writer.start()
+  writer.text(deniedResponse.body, answer.body)
+  writeOverwrites(writer, deniedResponse.headers, answer.headers, 'value')
+  const httpStatusEnd = writer.written
+  writer.varint(httpStatus.code, answer.status)
+  writer.nest(deniedResponse.status, httpStatusEnd)
+  writer.nest(checkResponse.deniedResponse, 0)
+  const statusEnd = writer.written
+  writer.varint(rpcStatus.code, permissionDenied)
+  writer.nest(checkResponse.status, statusEnd)
+  return writer.finish()
 }
