@@ -1,6 +1,6 @@
 import type { Rules } from './config/schema.ts'
 import { PlanStore } from './envoy/plans.ts'
-import { EnvoyServer } from './envoy/server.ts'
+import { EnvoyServer, type Transport } from './envoy/server.ts'
 import { DiscoveryService, type Rejection } from './envoy/xds/ads.ts'
 import { type EnvoyConfig, encodeConfig, envoyConfig } from './envoy/xds/resources.ts'
 import { HealthBook } from './llm/balance.ts'
@@ -13,6 +13,7 @@ import type { AgentRequest, Decision, Protocol } from './protocol.ts'
 export interface GatewayOptions {
   /** Path of the unix socket that Envoy calls. */
   socket: string
+  transport?: Transport | undefined
   rules: Rules
   secrets: Secrets
   context(rules: Rules, book: HealthBook): LlmContext
@@ -63,6 +64,7 @@ export class Gateway {
     this.#current = this.#compile(options.rules)
     this.#server = new EnvoyServer({
       socket: options.socket,
+      transport: options.transport,
       protocol: {
         decide: (request: AgentRequest): Decision | Promise<Decision> => this.#current.protocol.decide(request),
       },

@@ -6,19 +6,37 @@ import { type CheckedRequest, encodeAllowed, encodeAnswer } from './wire/check.t
 
 const longestRequestId = 128
 
+/** A protocol could not decide about a request: a bug or an outage of our own, never the client's fault. */
+export class DecisionError extends Error {
+  override readonly name = 'DecisionError'
+  readonly requestId: string
+
+  constructor(requestId: string, cause: unknown) {
+    super('the decision failed', { cause })
+    this.requestId = requestId
+  }
+}
+
 /**
  * Stage 1 (envoy.service.auth.v3.Authorization/Check): one decision a request.
  * @returns the encoded CheckResponse; a promise only where the decision needed one
+ * @throws {DecisionError}
  */
 export function check(request: CheckedRequest, protocol: Protocol, plans: PlanStore): Uint8Array | Promise<Uint8Array> {
   const told = request.headers.get(requestIdHeader)
   const id = told !== undefined && told.length <= longestRequestId && !plans.has(told) ? told : randomUUID()
   const { method, path, headers, body } = request
   const known: AgentRequest = { id, method, path, headers, body, arrived: performance.now() }
-  const decision = protocol.decide(known)
-  return decision instanceof Promise
-    ? decision.then((settled) => encodeDecision(settled, id, id === told, plans))
-    : encodeDecision(decision, id, id === told, plans)
+  try {
+    const decision = protocol.decide(known)
+    if (!(decision instanceof Promise)) return encodeDecision(decision, id, id === told, plans)
+    return decision.then(
+      (settled) => encodeDecision(settled, id, id === told, plans),
+      (error) => Promise.reject(new DecisionError(id, error)),
+    )
+  } catch (error) {
+    throw new DecisionError(id, error)
+  }
 }
 
 function encodeDecision(decision: Decision, id: string, idStays: boolean, plans: PlanStore): Uint8Array {

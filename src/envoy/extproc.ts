@@ -13,7 +13,7 @@ const noBytes = new Uint8Array(0)
 
 /** What a processing stream can do with its gRPC call. */
 export interface ProcessingCall {
-  write(message: Uint8Array): void
+  write(message: Uint8Array): unknown
   /** Ends the call well: nothing more is to be processed. */
   end(): void
 }

@@ -1,50 +1,21 @@
-import { chmodSync, rmSync } from 'node:fs'
-import {
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type ServiceDefinition,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js'
 import type { Protocol } from '../protocol.ts'
-import { check } from './authz.ts'
+import { check, DecisionError } from './authz.ts'
 import { ProcessingStream } from './extproc.ts'
+import { GrpcJsServer } from './grpc-js.ts'
+import { type GrpcServerOptions, GrpcSocketServer, type Method } from './h2/server.ts'
 import type { PlanStore } from './plans.ts'
-import { type CheckedRequest, decodeCheckRequest } from './wire/check.ts'
-import { decodeProcessingRequest, type ProcessingMessage } from './wire/process.ts'
+import { decodeCheckRequest } from './wire/check.ts'
+import { decodeProcessingRequest } from './wire/process.ts'
 import type { DiscoveryService } from './xds/ads.ts'
 
-const asIs = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
-const authorization: ServiceDefinition = {
-  check: {
-    path: '/envoy.service.auth.v3.Authorization/Check',
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: asIs,
-    requestDeserialize: decodeCheckRequest,
-    responseSerialize: asIs,
-    responseDeserialize: (bytes: Buffer) => bytes,
-  },
-}
-
-const externalProcessor: ServiceDefinition = {
-  process: {
-    path: '/envoy.service.ext_proc.v3.ExternalProcessor/Process',
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: asIs,
-    requestDeserialize: decodeProcessingRequest,
-    responseSerialize: asIs,
-    responseDeserialize: (bytes: Buffer) => bytes,
-  },
-}
+/** What carries the calls: our own HTTP/2, made for this one client, or grpc-js, which takes several times the CPU. */
+export type Transport = 'own' | 'grpc-js'
 
 export interface EnvoyServerOptions {
   /** Path of the unix socket; made anew, readable by this user only. */
   socket: string
+  /** Default: `own`. */
+  transport?: Transport | undefined
   protocol: Protocol
   plans: PlanStore
   discovery: DiscoveryService
@@ -56,70 +27,51 @@ export interface EnvoyServerOptions {
 
 /** The three services Envoy calls, on one unix socket: ext_authz, ext_proc and ADS. */
 export class EnvoyServer {
-  readonly #server: Server
-  readonly #options: EnvoyServerOptions
+  readonly #server: GrpcSocketServer | GrpcJsServer
+  readonly #socket: string
 
-  constructor(options: EnvoyServerOptions) {
-    this.#options = options
-    this.#server = new Server({
-      'grpc.max_receive_message_length': options.maxMessageBytes,
-      'grpc.max_send_message_length': -1,
-      'grpc.max_concurrent_streams': 100_000,
-    })
-    const { protocol, plans, report } = options
-    this.#server.addService(authorization, {
-      check(call: ServerUnaryCall<CheckedRequest, Uint8Array>, callback: sendUnaryData<Uint8Array>) {
-        try {
-          const answer = check(call.request, protocol, plans)
-          if (answer instanceof Promise)
-            answer.then(
-              (bytes) => callback(null, bytes),
-              (error) => failed(error),
-            )
-          else callback(null, answer)
-        } catch (error) {
-          failed(error)
-        }
-        // Envoy fails closed on a gRPC error: the client gets 503 and nothing is sent upstream.
-        function failed(error: unknown) {
-          report(error, call.request.headers.get('x-request-id') ?? '')
-          callback({ code: status.INTERNAL, details: 'the decision failed' })
-        }
-      },
-    })
-    this.#server.addService(externalProcessor, {
-      process(call: ServerDuplexStream<ProcessingMessage, Uint8Array>) {
-        const stream = new ProcessingStream(call, plans, report)
-        call.on('data', (message: ProcessingMessage) => stream.receive(message))
-        call.on('end', () => {
-          stream.closed()
-          call.end()
-        })
-        call.on('cancelled', () => stream.closed())
-        call.on('error', () => stream.closed())
-      },
-    })
-    options.discovery.addTo(this.#server)
+  constructor({ socket, transport, protocol, plans, discovery, maxMessageBytes, report }: EnvoyServerOptions) {
+    this.#socket = socket
+    const methods = new Map<string, Method>([
+      [
+        '/envoy.service.auth.v3.Authorization/Check',
+        { type: 'unary', handle: (bytes) => check(decodeCheckRequest(bytes), protocol, plans) },
+      ],
+      [
+        '/envoy.service.ext_proc.v3.ExternalProcessor/Process',
+        {
+          type: 'stream',
+          open(call) {
+            const stream = new ProcessingStream(call, plans, report)
+            return {
+              message: (bytes) => stream.receive(decodeProcessingRequest(bytes)),
+              end() {
+                stream.closed()
+                call.end()
+              },
+              closed: () => stream.closed(),
+            }
+          },
+        },
+      ],
+      [discovery.path, { type: 'stream', open: (call) => discovery.open(call) }],
+    ])
+    const options: GrpcServerOptions = {
+      methods,
+      maxMessageBytes,
+      // Envoy fails closed on a gRPC error: the client gets 503 and nothing is sent upstream.
+      report: (error) => report(error, error instanceof DecisionError ? error.requestId : ''),
+    }
+    this.#server = transport === 'grpc-js' ? new GrpcJsServer(options) : new GrpcSocketServer(options)
   }
 
   /** Starts to listen. @throws {Error} where the socket cannot be made */
-  async listen(): Promise<void> {
-    const { socket } = this.#options
-    rmSync(socket, { force: true })
-    await new Promise<void>((resolve, reject) => {
-      this.#server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>
-        error ? reject(error) : resolve(),
-      )
-    })
-    chmodSync(socket, 0o600)
+  listen(): Promise<void> {
+    return this.#server.listen(this.#socket)
   }
 
   /** Stops: calls under way may finish for `graceMs`, then they are cut. */
-  async stop(graceMs: number): Promise<void> {
-    const timer = setTimeout(() => this.#server.forceShutdown(), graceMs)
-    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
-    clearTimeout(timer)
-    this.#server.forceShutdown()
-    rmSync(this.#options.socket, { force: true })
+  stop(graceMs: number): Promise<void> {
+    return this.#server.stop(graceMs)
   }
 }

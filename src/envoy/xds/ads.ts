@@ -1,11 +1,10 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import type { Server, ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js'
 import {
   type DeltaDiscoveryRequest,
   DeltaDiscoveryRequestSchema,
-  type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from '#gen/envoy/service/discovery/v3/discovery_pb.js'
+import type { GrpcCall, GrpcReceiver } from '../h2/server.ts'
 import { type ResourceType, resourceTypes, typeUrls } from './registry.ts'
 import { emptyResourceSet, type ResourceSet } from './resources.ts'
 
@@ -29,19 +28,6 @@ export interface DiscoveryEvents {
   connected?(node: string): void
   disconnected?(node: string): void
   rejected?(rejection: Rejection): void
-}
-
-const service: ServiceDefinition = {
-  deltaAggregatedResources: {
-    path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: (message: DeltaDiscoveryRequest) => Buffer.from(toBinary(DeltaDiscoveryRequestSchema, message)),
-    requestDeserialize: (bytes: Buffer) => fromBinary(DeltaDiscoveryRequestSchema, bytes),
-    responseSerialize: (message: DeltaDiscoveryResponse) =>
-      Buffer.from(toBinary(DeltaDiscoveryResponseSchema, message)),
-    responseDeserialize: (bytes: Buffer) => fromBinary(DeltaDiscoveryResponseSchema, bytes),
-  },
 }
 
 const typeOfUrl = new Map<string, ResourceType>(resourceTypes.map((type) => [typeUrls[type], type]))
@@ -75,25 +61,26 @@ export class DiscoveryService {
     return this.#streams.size > 0 && [...this.#streams].every((stream) => stream.settled)
   }
 
-  addTo(server: Server): void {
-    server.addService(service, {
-      deltaAggregatedResources: (call: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>) => {
-        const stream = new DiscoveryStream(call, () => this.#served, this.#events)
-        this.#streams.add(stream)
-        call.on('data', (request: DeltaDiscoveryRequest) => stream.receive(request))
-        const gone = () => {
-          if (!this.#streams.delete(stream)) return
-          stream.close()
-          this.#events.disconnected?.(stream.node)
-        }
-        call.on('end', () => {
-          gone()
-          call.end()
-        })
-        call.on('cancelled', gone)
-        call.on('error', gone)
+  /** The gRPC method that is served. */
+  readonly path = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
+
+  /** An Envoy begins its stream. */
+  open(call: GrpcCall): GrpcReceiver {
+    const stream = new DiscoveryStream(call, () => this.#served, this.#events)
+    this.#streams.add(stream)
+    const gone = () => {
+      if (!this.#streams.delete(stream)) return
+      stream.close()
+      this.#events.disconnected?.(stream.node)
+    }
+    return {
+      message: (bytes) => stream.receive(fromBinary(DeltaDiscoveryRequestSchema, bytes)),
+      end() {
+        gone()
+        call.end()
       },
-    })
+      closed: gone,
+    }
   }
 
   /**
@@ -134,18 +121,14 @@ interface Subscription {
 /** One Envoy's stream. */
 class DiscoveryStream {
   node = 'unknown'
-  readonly #call: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>
+  readonly #call: GrpcCall
   readonly #served: () => ResourceSet
   readonly #events: DiscoveryEvents
   readonly #subscriptions = new Map<ResourceType, Subscription>()
   #nonce = 0
   #work: Promise<unknown> = Promise.resolve()
 
-  constructor(
-    call: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>,
-    served: () => ResourceSet,
-    events: DiscoveryEvents,
-  ) {
+  constructor(call: GrpcCall, served: () => ResourceSet, events: DiscoveryEvents) {
     this.#call = call
     this.#served = served
     this.#events = events
@@ -266,13 +249,16 @@ class DiscoveryStream {
       }
     })
     this.#call.write(
-      create(DeltaDiscoveryResponseSchema, {
-        typeUrl: typeUrls[type],
-        nonce,
-        systemVersionInfo: nonce,
-        resources: changed.map(([name, { version, resource }]) => ({ name, version, resource })),
-        removedResources: removed,
-      }),
+      toBinary(
+        DeltaDiscoveryResponseSchema,
+        create(DeltaDiscoveryResponseSchema, {
+          typeUrl: typeUrls[type],
+          nonce,
+          systemVersionInfo: nonce,
+          resources: changed.map(([name, { version, resource }]) => ({ name, version, resource })),
+          removedResources: removed,
+        }),
+      ),
     )
     return answer
   }
