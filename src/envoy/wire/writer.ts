@@ -48,9 +48,10 @@ export class Writer {
     this.#slab[--this.#position] = lengthTag(field)
   }
 
-  /** An unsigned 32-bit number, or a boolean as 0 or 1. */
+  /** An unsigned 32-bit number, or a boolean as 0 or 1. @throws {RangeError} where the value is neither */
   varint(field: number, value: number): void {
     if (value === 0) return
+    if (value >>> 0 !== value) throw new RangeError(`not an unsigned 32-bit number: ${value}`)
     this.#makeRoom(longestVarint + 1)
     this.#putVarint(value)
     this.#slab[--this.#position] = varintTag(field)
