@@ -1,38 +1,35 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { areTrailers, readRequest } from './fields.ts'
 import {
   ConnectionError,
   defaultMaxFrameSize,
+  defaultWindow,
   errorCode,
   FrameReader,
   type FrameSink,
   flag,
   frameType,
+  maxStream,
   maxWindow,
+  StreamError,
   setting,
 } from './frame.ts'
 import { grpcStatus, unsupportedMediaType } from './grpc.ts'
-import { defaultTableSize, HpackDecoder, HpackError } from './hpack.ts'
+import { defaultTableSize, HpackDecoder } from './hpack.ts'
+import {
+  connectionWindow,
+  IdleFrames,
+  maxConcurrentStreams,
+  maxHeaderFrames,
+  maxHeaderListSize,
+  ReceiveWindow,
+  streamWindow,
+} from './limits.ts'
 import { type GrpcCall, type GrpcReceiver, Stream, type StreamOwner } from './stream.ts'
 import { Writer } from './writer.ts'
 
-/** Streams a client may have open on one connection. */
-export const maxConcurrentStreams = 65_536
-/** Of a request's header fields, coded or not. */
-export const maxHeaderListSize = 65_536
-/** Frames that one header block may be cut into. */
-export const maxHeaderFrames = 64
-/** Frames a second that ask for an answer, or for work, and bring nothing. */
-export const maxIdleFramesPerSecond = 1000
-
-/** Bytes a client may have under way before it hears of more; what is received is never left unread, so these hold nothing back. */
-const streamWindow = 4 * 1024 * 1024
-const connectionWindow = 64 * 1024 * 1024
-/** How long a client has to close a connection that failed. */
+/** How long a client has to close a connection that we have ended. */
 const lingerMs = 1000
-
-const noFlags = 0
-const largestStream = 0x7fff_ffff
 const goAwayPing = Buffer.from('goodbye!')
 
 export interface ConnectionOptions {
@@ -42,35 +39,27 @@ export interface ConnectionOptions {
   report(error: unknown): void
 }
 
-/** A header block under way. */
-interface HeaderBlock {
-  stream: number
-  flags: number
-  pieces: Buffer[]
-  size: number
-}
-
 /** One client's connection: what the frames it sends mean (RFC 9113, sections 5 and 6). */
 export class Connection implements FrameSink, StreamOwner {
   readonly writer: Writer
-  readonly #socket: Socket
+  readonly #socket: Duplex
   readonly #options: ConnectionOptions
   readonly #frames = new FrameReader(this)
   readonly #decoder = new HpackDecoder(maxHeaderListSize)
   readonly #streams = new Map<number, Stream>()
-  #lastStream = 0
+  readonly #window = new ReceiveWindow(connectionWindow)
+  readonly #idleFrames = new IdleFrames()
   #greeted = false
-  #block: HeaderBlock | undefined
-  #unacknowledged = 0
-  #idleFrames = 0
-  #idleSince = 0
-  /** Streams after this one are not served, once we go away. */
-  #lastServed = largestStream
+  /** A header block under way. */
+  #block: { stream: number; flags: number; pieces: Buffer[]; size: number } | undefined
+  #lastStream = 0
+  /** Once we go away, streams after this one are not served. */
+  #lastServed = maxStream
   /** Whether nothing is read any more. */
   #ended = false
 
   /** Takes over a socket just accepted. */
-  constructor(socket: Socket, options: ConnectionOptions) {
+  constructor(socket: Duplex, options: ConnectionOptions) {
     this.#socket = socket
     this.#options = options
     this.writer = new Writer(socket)
@@ -79,29 +68,29 @@ export class Connection implements FrameSink, StreamOwner {
       [setting.initialWindowSize, streamWindow],
       [setting.maxHeaderListSize, maxHeaderListSize],
     ])
-    this.writer.windowUpdate(0, connectionWindow - 65_535)
+    this.writer.windowUpdate(0, connectionWindow - defaultWindow)
     socket.on('data', (chunk) => this.#receive(chunk))
-    // A broken connection is seen by its streams; 'close' follows.
-    socket.on('error', () => undefined)
+    socket.on('error', () => undefined) // 'close' follows
     socket.on('close', () => this.#lose())
   }
 
   /** Asks the client to use another connection, and closes this one when its calls have ended (section 6.8). */
   goAway(): void {
     if (this.#ended) return
-    this.writer.goAway(largestStream, errorCode.noError)
+    this.writer.goAway(maxStream, errorCode.noError)
     // What the client sent before it heard of this comes before its answer to the ping.
-    this.writer.ping(noFlags, goAwayPing)
+    this.writer.ping(0, goAwayPing)
   }
 
-  /** Cuts the connection. */
+  /** Cuts the connection; its calls hear of it at once. */
   destroy(): void {
     this.#socket.destroy()
+    this.#lose()
   }
 
   forget(stream: Stream): void {
     this.#streams.delete(stream.id)
-    if (this.#streams.size === 0 && this.#lastServed < largestStream) this.#end()
+    this.#endIfDone()
   }
 
   report(error: unknown): void {
@@ -112,37 +101,52 @@ export class Connection implements FrameSink, StreamOwner {
     if (this.#ended) return
     if (this.#block && type !== frameType.continuation) throw protocolError('a frame within a header block')
     if (!this.#greeted && type !== frameType.settings) throw protocolError('a frame before SETTINGS')
+    try {
+      this.#take(type, flags, id, bytes, start, end)
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error
+      this.writer.reset(id, error.code)
+      this.#streams.get(id)?.lost()
+    }
+  }
+
+  #take(type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     switch (type) {
       case frameType.data:
         this.#data(flags, id, bytes, start, end)
-        return
+        break
       case frameType.headers:
         this.#headers(flags, id, bytes, start, end)
-        return
+        break
       case frameType.continuation:
         this.#continuation(flags, id, bytes, start, end)
-        return
+        break
       case frameType.rstStream:
-        this.#rstStream(id, end - start)
-        return
+        expectSize(end - start, 4)
+        if (this.#wasOpened(id)) this.#streams.get(id)?.lost()
+        break
       case frameType.settings:
-        this.#settings(flags, id, bytes, start, end)
-        return
+        expectConnection(id)
+        this.#settings(flags, bytes, start, end)
+        break
       case frameType.ping:
-        this.#ping(flags, id, bytes, start, end)
-        return
+        expectConnection(id)
+        expectSize(end - start, 8)
+        this.#ping(flags, bytes.subarray(start, end))
+        break
       case frameType.windowUpdate:
-        this.#windowUpdate(id, bytes, start, end)
-        return
+        expectSize(end - start, 4)
+        this.#windowUpdate(id, bytes.readUInt32BE(start) & maxWindow)
+        break
       case frameType.priority:
         if (id === 0) throw protocolError('PRIORITY on the connection')
-        if (end - start !== 5) throw frameSizeError('PRIORITY of a wrong size')
-        return
+        expectSize(end - start, 5)
+        break
+      case frameType.goAway:
+        expectConnection(id) // the client closes when it has its answers
+        break
       case frameType.pushPromise:
         throw protocolError('PUSH_PROMISE from a client')
-      case frameType.goAway:
-        if (id !== 0) throw protocolError('GOAWAY on a stream')
-        return // the client closes when it has its answers
     }
   }
 
@@ -159,36 +163,25 @@ export class Connection implements FrameSink, StreamOwner {
   }
 
   #data(flags: number, id: number, bytes: Buffer, payloadStart: number, payloadEnd: number): void {
-    if (id === 0) throw protocolError('DATA on the connection')
     const size = payloadEnd - payloadStart
     const last = (flags & flag.endStream) !== 0
-    if (size === 0 && !last) this.#countIdleFrame()
-    this.#unacknowledged += size
-    if (this.#unacknowledged > connectionWindow) throw new ConnectionError(errorCode.flowControlError, 'too much DATA')
-    if (this.#unacknowledged >= connectionWindow / 2) {
-      this.writer.windowUpdate(0, this.#unacknowledged)
-      this.#unacknowledged = 0
-    }
-    let start = payloadStart
-    let end = payloadEnd
-    if (flags & flag.padded) {
-      end -= bytes[start++] ?? 0
-      if (end < start) throw protocolError('padding over the payload')
-    }
+    if (size === 0 && !last) this.#idleFrames.add()
+    const opening = this.#window.take(size)
+    if (opening === -1) throw new ConnectionError(errorCode.flowControlError, 'DATA over the window')
+    if (opening > 0) this.writer.windowUpdate(0, opening)
+    const start = flags & flag.padded ? payloadStart + 1 : payloadStart
+    const end = flags & flag.padded ? payloadEnd - (bytes[payloadStart] ?? 0) : payloadEnd
+    if (end < start) throw protocolError('padding over the payload')
+    if (!this.#wasOpened(id)) return
     const stream = this.#streams.get(id)
-    if (!stream || stream.remoteEnded) {
-      this.#closedStream(id)
+    if (!stream) {
+      this.writer.reset(id, errorCode.streamClosed) // common enough not to throw
       return
     }
-    stream.unacknowledged += size
-    if (stream.unacknowledged > streamWindow) {
-      this.#resetStream(id, errorCode.flowControlError)
-      return
-    }
-    if (stream.unacknowledged >= streamWindow / 2 && !last) {
-      this.writer.windowUpdate(id, stream.unacknowledged)
-      stream.unacknowledged = 0
-    }
+    if (stream.remoteEnded) throw new StreamError(errorCode.streamClosed)
+    const streamOpening = stream.window.take(size)
+    if (streamOpening === -1) throw new StreamError(errorCode.flowControlError)
+    if (streamOpening > 0 && !last) this.writer.windowUpdate(id, streamOpening)
     if (end > start) stream.data(bytes, start, end)
     if (last) stream.endOfData()
   }
@@ -200,11 +193,8 @@ export class Connection implements FrameSink, StreamOwner {
     if (flags & flag.padded) end -= bytes[start++] ?? 0
     if (flags & flag.priority) start += 5
     if (end < start) throw protocolError('padding over the payload')
-    if (flags & flag.endHeaders) {
-      this.#fields(id, flags, bytes, start, end)
-      return
-    }
-    this.#block = { stream: id, flags, pieces: [bytes.subarray(start, end)], size: end - start }
+    if (flags & flag.endHeaders) this.#fields(id, flags, bytes, start, end)
+    else this.#block = { stream: id, flags, pieces: [bytes.subarray(start, end)], size: end - start }
   }
 
   #continuation(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -218,180 +208,125 @@ export class Connection implements FrameSink, StreamOwner {
     this.#fields(id, block.flags, Buffer.concat(block.pieces), 0, block.size)
   }
 
-  /** A whole header block: a request, or its trailers. */
+  /** A whole header block: a request, or its trailers. It is decoded whatever it is for: later blocks build on it. */
   #fields(id: number, flags: number, bytes: Buffer, start: number, end: number): void {
     const fields = this.#decoder.decode(bytes, start, end)
     const last = (flags & flag.endStream) !== 0
-    const known = this.#streams.get(id)
-    if (known) {
-      if (known.remoteEnded) {
-        this.#resetStream(id, errorCode.streamClosed)
-        return
-      }
-      if (!last || !fields || !areTrailers(fields)) {
-        this.#resetStream(id, errorCode.protocolError)
-        return
-      }
-      known.endOfData()
-      return
+    const stream = this.#streams.get(id)
+    if (stream) {
+      if (stream.remoteEnded) throw new StreamError(errorCode.streamClosed)
+      if (!last || !fields || !areTrailers(fields)) throw new StreamError(errorCode.protocolError)
+      stream.endOfData()
+    } else if (id <= this.#lastStream) {
+      if (fields && readRequest(fields)) throw protocolError('a request on a stream that was used before')
+      throw new StreamError(errorCode.streamClosed)
+    } else if (id <= this.#lastServed) {
+      this.#lastStream = id
+      if (this.#streams.size >= maxConcurrentStreams) throw new StreamError(errorCode.refusedStream)
+      const request = fields && readRequest(fields)
+      if (fields && !request) throw new StreamError(errorCode.protocolError)
+      this.#open(id, request, last)
     }
-    if (id <= this.#lastStream) {
-      this.#closedStream(id)
-      return
-    }
-    if (id > this.#lastServed) return
-    this.#lastStream = id
-    if (this.#streams.size >= maxConcurrentStreams) {
-      this.writer.reset(id, errorCode.refusedStream)
-      return
-    }
-    const request = fields && readRequest(fields)
-    if (fields && !request) {
-      this.writer.reset(id, errorCode.protocolError)
-      return
-    }
+  }
+
+  /** @param request undefined where its fields were too large to read */
+  #open(id: number, request: ReturnType<typeof readRequest>, last: boolean): void {
     const stream = new Stream(id, this, this.#options.maxMessageBytes)
     stream.remoteEnded = last
     this.#streams.set(id, stream)
-    if (!request) {
-      stream.fail(grpcStatus.resourceExhausted, 'the header fields are too large')
-      return
+    const method = request && this.#options.methods.get(request.path)
+    if (!request) stream.fail(grpcStatus.resourceExhausted, 'the header fields are too large')
+    else if (!request.grpc) stream.refuse(unsupportedMediaType)
+    else if (!method) stream.fail(grpcStatus.unimplemented, 'there is no such method')
+    else {
+      stream.open(method)
+      if (last) stream.endOfData()
     }
-    if (!request.grpc) {
-      stream.refuse(unsupportedMediaType)
-      return
-    }
-    const method = this.#options.methods.get(request.path)
-    if (!method) {
-      stream.fail(grpcStatus.unimplemented, 'there is no such method')
-      return
-    }
-    stream.open(method)
-    if (last) stream.endOfData()
-  }
-
-  /** A frame for a stream that is over. It may have been sent before the client heard of the end. */
-  #closedStream(id: number): void {
-    if (this.#wasOpened(id)) this.#resetStream(id, errorCode.streamClosed)
   }
 
   /**
+   * For frames other than HEADERS, which may come for a stream after its end: the client hears of that later.
    * @returns false for a stream that we did not serve because we go away
    * @throws {ConnectionError} for one that the client did not open
    */
   #wasOpened(id: number): boolean {
-    if (id > this.#lastStream && id <= this.#lastServed) throw protocolError('a frame for a stream that is not open')
+    if (id === 0 || (id > this.#lastStream && id <= this.#lastServed))
+      throw protocolError('a frame for a stream that is not open')
     return id <= this.#lastStream
   }
 
-  #resetStream(id: number, code: number): void {
-    this.writer.reset(id, code)
-    this.#streams.get(id)?.lost()
-  }
-
-  #rstStream(id: number, size: number): void {
-    if (size !== 4) throw frameSizeError('RST_STREAM of a wrong size')
-    if (id === 0) throw protocolError('RST_STREAM on the connection')
-    if (this.#wasOpened(id)) this.#streams.get(id)?.lost()
-  }
-
-  #settings(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if (id !== 0) throw protocolError('SETTINGS on a stream')
-    if ((end - start) % 6 !== 0 || (flags & flag.ack && end > start)) throw frameSizeError('SETTINGS of a wrong size')
+  #settings(flags: number, bytes: Buffer, start: number, end: number): void {
+    const ack = (flags & flag.ack) !== 0
+    if (ack) expectSize(end - start, 0)
+    expectSize((end - start) % 6, 0)
     this.#greeted = true
-    if (flags & flag.ack) return
-    this.#countIdleFrame()
+    if (ack) return
+    this.#idleFrames.add()
     for (let at = start; at < end; at += 6) this.#setting(bytes.readUInt16BE(at), bytes.readUInt32BE(at + 2))
     this.writer.settingsAck()
     this.writer.pump()
   }
 
+  /** Section 6.5.2. */
   #setting(id: number, value: number): void {
-    switch (id) {
-      case setting.headerTableSize:
-        if (value < defaultTableSize) this.writer.shrinkTable()
-        return
-      case setting.enablePush:
-        if (value > 1) throw protocolError('ENABLE_PUSH that is not a truth value')
-        return
-      case setting.initialWindowSize: {
-        if (value > maxWindow) throw new ConnectionError(errorCode.flowControlError, 'a window over the maximum')
-        const change = value - this.writer.initialWindow
-        this.writer.initialWindow = value
-        for (const stream of this.#streams.values()) {
-          stream.sendWindow += change
-          if (stream.sendWindow > maxWindow)
-            throw new ConnectionError(errorCode.flowControlError, 'a window over the maximum')
-        }
-        return
+    if (id === setting.headerTableSize) {
+      if (value < defaultTableSize) this.writer.shrinkTable()
+    } else if (id === setting.enablePush) {
+      if (value > 1) throw protocolError('ENABLE_PUSH that is not a truth value')
+    } else if (id === setting.maxFrameSize) {
+      if (value < defaultMaxFrameSize || value > 0xff_ffff) throw protocolError('a frame size out of range')
+      this.writer.maxFrameSize = value
+    } else if (id === setting.initialWindowSize) {
+      expectWindow(value)
+      const change = value - this.writer.initialWindow
+      this.writer.initialWindow = value
+      for (const stream of this.#streams.values()) {
+        stream.sendWindow += change
+        expectWindow(stream.sendWindow)
       }
-      case setting.maxFrameSize:
-        if (value < defaultMaxFrameSize || value > 0xff_ffff) throw protocolError('a frame size out of range')
-        this.writer.maxFrameSize = value
-        return
     }
   }
 
-  #ping(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if (id !== 0) throw protocolError('PING on a stream')
-    if (end - start !== 8) throw frameSizeError('PING of a wrong size')
+  #ping(flags: number, opaque: Buffer): void {
     if ((flags & flag.ack) === 0) {
-      this.#countIdleFrame()
-      this.writer.ping(flag.ack, bytes.subarray(start, end))
-    } else if (goAwayPing.equals(bytes.subarray(start, end)) && this.#lastServed === largestStream) {
+      this.#idleFrames.add()
+      this.writer.ping(flag.ack, opaque)
+    } else if (opaque.equals(goAwayPing) && this.#lastServed === maxStream) {
       this.#lastServed = this.#lastStream
       this.writer.goAway(this.#lastStream, errorCode.noError)
-      if (this.#streams.size === 0) this.#end()
+      this.#endIfDone()
     }
   }
 
-  #windowUpdate(id: number, bytes: Buffer, start: number, end: number): void {
-    if (end - start !== 4) throw frameSizeError('WINDOW_UPDATE of a wrong size')
-    const increment = bytes.readUInt32BE(start) & maxWindow
+  #windowUpdate(id: number, increment: number): void {
     if (id === 0) {
       if (increment === 0) throw protocolError('an empty WINDOW_UPDATE')
       this.writer.window += increment
-      if (this.writer.window > maxWindow)
-        throw new ConnectionError(errorCode.flowControlError, 'a window over the maximum')
+      expectWindow(this.writer.window)
     } else {
-      if (!this.#wasOpened(id)) return
-      const stream = this.#streams.get(id)
+      const stream = this.#wasOpened(id) ? this.#streams.get(id) : undefined
       if (!stream) return
-      if (increment === 0) {
-        this.#resetStream(id, errorCode.protocolError)
-        return
-      }
+      if (increment === 0) throw new StreamError(errorCode.protocolError)
       stream.sendWindow += increment
-      if (stream.sendWindow > maxWindow) {
-        this.#resetStream(id, errorCode.flowControlError)
-        return
-      }
+      if (stream.sendWindow > maxWindow) throw new StreamError(errorCode.flowControlError)
     }
     this.writer.pump()
   }
 
-  /** @throws {ConnectionError} where there are too many */
-  #countIdleFrame(): void {
-    const now = Date.now()
-    if (now - this.#idleSince >= 1000) {
-      this.#idleSince = now
-      this.#idleFrames = 0
-    }
-    if (++this.#idleFrames > maxIdleFramesPerSecond)
-      throw new ConnectionError(errorCode.enhanceYourCalm, 'too many frames that bring nothing')
-  }
-
   #fail(error: unknown): void {
-    let code: number = errorCode.internalError
-    if (error instanceof ConnectionError) code = error.code
-    else if (error instanceof HpackError) code = errorCode.compressionError
-    else this.report(error)
-    this.writer.goAway(this.#lastStream, code, error instanceof Error ? error.message : '')
+    const known = error instanceof ConnectionError
+    if (!known) this.report(error)
+    const { code, message } = known ? error : new ConnectionError(errorCode.internalError, 'a bug')
+    this.writer.goAway(this.#lastStream, code, message)
     this.#end()
     this.#lose()
   }
 
-  /** Sends what is left and closes. */
+  #endIfDone(): void {
+    if (this.#streams.size === 0 && this.#lastServed < maxStream) this.#end()
+  }
+
+  /** Sends what is left and ends. */
   #end(): void {
     if (this.#ended) return
     this.#ended = true
@@ -409,6 +344,14 @@ function protocolError(message: string): ConnectionError {
   return new ConnectionError(errorCode.protocolError, message)
 }
 
-function frameSizeError(message: string): ConnectionError {
-  return new ConnectionError(errorCode.frameSizeError, message)
+function expectConnection(id: number): void {
+  if (id !== 0) throw protocolError('a frame of the connection on a stream')
+}
+
+function expectSize(size: number, expected: number): void {
+  if (size !== expected) throw new ConnectionError(errorCode.frameSizeError, 'a frame of a wrong size')
+}
+
+function expectWindow(size: number): void {
+  if (size > maxWindow) throw new ConnectionError(errorCode.flowControlError, 'a window over the maximum')
 }

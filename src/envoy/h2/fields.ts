@@ -35,43 +35,18 @@ export interface RequestHead {
 
 /** @returns undefined for a malformed request (section 8.1.1) */
 export function readRequest(fields: readonly Field[]): RequestHead | undefined {
-  let method: string | undefined
-  let scheme: string | undefined
-  let path: string | undefined
-  let authority: string | undefined
-  let contentType: string | undefined
+  const head = { method: '', scheme: '', path: '', authority: '', contentType: '' }
   let regular = false
   for (const { role, value } of fields) {
-    switch (role) {
-      case 'method':
-        if (regular || method !== undefined) return undefined
-        method = value
-        break
-      case 'scheme':
-        if (regular || scheme !== undefined) return undefined
-        scheme = value
-        break
-      case 'path':
-        if (regular || path !== undefined) return undefined
-        path = value
-        break
-      case 'authority':
-        if (regular || authority !== undefined) return undefined
-        authority = value
-        break
-      case 'contentType':
-        contentType = value
-        regular = true
-        break
-      case 'other':
-        regular = true
-        break
-      case 'malformed':
-        return undefined
-    }
+    if (role === 'malformed') return undefined
+    if (role === 'other' || role === 'contentType') regular = true
+    // Pseudo-fields come first, and once each.
+    else if (regular || head[role] !== '') return undefined
+    if (role !== 'other') head[role] = value
   }
-  if (!method || !scheme || !path) return undefined
-  return { path, grpc: method === 'POST' && contentType?.startsWith('application/grpc') === true }
+  const { method, scheme, path, contentType } = head
+  if (method === '' || scheme === '' || path === '') return undefined
+  return { path, grpc: method === 'POST' && contentType.startsWith('application/grpc') }
 }
 
 /** @returns whether these may be a request's trailers: well formed, and no pseudo-field among them (section 8.1) */

@@ -42,6 +42,7 @@ export const errorCode = {
 export const defaultMaxFrameSize = 16_384
 export const defaultWindow = 65_535
 export const maxWindow = 0x7fff_ffff
+export const maxStream = 0x7fff_ffff
 export const frameHeaderLength = 9
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
@@ -52,6 +53,16 @@ export class ConnectionError extends Error {
 
   constructor(code: number, message: string) {
     super(message)
+    this.code = code
+  }
+}
+
+/** A stream cannot go on (section 5.4.2): RST_STREAM with this code ends it. */
+export class StreamError extends Error {
+  readonly code: number
+
+  constructor(code: number) {
+    super('a stream error')
     this.code = code
   }
 }

@@ -1,10 +1,15 @@
 import { fieldRole, type Role } from './fields.ts'
+import { ConnectionError, errorCode } from './frame.ts'
 import { decodeHuffman } from './huffman.ts'
 
 /** HPACK (RFC 7541): a decoder with its dynamic table, and an encoder of literals that needs none. */
 
 /** A header block that cannot be read; the connection's compression state is lost with it. */
-export class HpackError extends Error {}
+export class HpackError extends ConnectionError {
+  constructor(message: string) {
+    super(errorCode.compressionError, message)
+  }
+}
 
 /** A header field. Envoy sends most by index, so what it means to us is worked out once. */
 export class Field {
@@ -22,69 +27,18 @@ export class Field {
   }
 }
 
-/** Appendix A; an index is a line's number, from 1. */
-const staticTable = `:authority
-:method GET
-:method POST
-:path /
-:path /index.html
-:scheme http
-:scheme https
-:status 200
-:status 204
-:status 206
-:status 304
-:status 400
-:status 404
-:status 500
-accept-charset
-accept-encoding gzip, deflate
-accept-language
-accept-ranges
-accept
-access-control-allow-origin
-age
-allow
-authorization
-cache-control
-content-disposition
-content-encoding
-content-language
-content-length
-content-location
-content-range
-content-type
-cookie
-date
-etag
-expect
-expires
-from
-host
-if-match
-if-modified-since
-if-none-match
-if-range
-if-unmodified-since
-last-modified
-link
-location
-max-forwards
-proxy-authenticate
-proxy-authorization
-range
-referer
-refresh
-retry-after
-server
-set-cookie
-strict-transport-security
-transfer-encoding
-user-agent
-vary
-via
-www-authenticate`
-  .split('\n')
+/** Appendix A; an index counts from 1. */
+const staticTable = (
+  ':authority|:method GET|:method POST|:path /|:path /index.html|:scheme http|:scheme https|:status 200|' +
+  ':status 204|:status 206|:status 304|:status 400|:status 404|:status 500|accept-charset|' +
+  'accept-encoding gzip, deflate|accept-language|accept-ranges|accept|access-control-allow-origin|age|allow|' +
+  'authorization|cache-control|content-disposition|content-encoding|content-language|content-length|' +
+  'content-location|content-range|content-type|cookie|date|etag|expect|expires|from|host|if-match|' +
+  'if-modified-since|if-none-match|if-range|if-unmodified-since|last-modified|link|location|max-forwards|' +
+  'proxy-authenticate|proxy-authorization|range|referer|refresh|retry-after|server|set-cookie|' +
+  'strict-transport-security|transfer-encoding|user-agent|vary|via|www-authenticate'
+)
+  .split('|')
   .map((line) => {
     const space = line.indexOf(' ')
     return space === -1 ? new Field(line, '') : new Field(line.slice(0, space), line.slice(space + 1))

@@ -1,9 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
 import { connect as connectSocket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Client, compressionAlgorithms, credentials } from '@grpc/grpc-js'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type GrpcCall, GrpcSocketServer, type Method } from './server.ts'
 
 const maxMessageBytes = 34 * 1024 * 1024
@@ -127,11 +130,184 @@ function ask(method: string, message: Uint8Array, on = session): Promise<Answer>
 }
 
 describe('a gRPC server on a unix socket, seen by Node’s HTTP/2 client', () => {
-  it('answers a unary call', async () => {
-    expect(await ask('/echo', Buffer.from('hello'))).toEqual({
+  it.each(['/echo', '/later'])('answers a unary call of %s', async (method) => {
+    expect(await ask(method, Buffer.from('hello'))).toEqual({
       status: 0,
       message: undefined,
       messages: [Buffer.from('hello')],
     })
+  })
+
+  it('answers each message of a stream as it comes, then its end', async () => {
+    const stream = call('/chat')
+    const answer = answerOf(stream)
+    for (const text of ['one', 'two', 'three', 'four']) {
+      stream.write(framed(Buffer.from(text)))
+      const [chunk] = await once(stream, 'data')
+      expect(unframed(chunk)).toEqual([Buffer.from(text)])
+    }
+    stream.end()
+    expect((await answer).messages).toHaveLength(4)
+    expect((await answer).status).toBe(0)
+    expect(closedCalls).toBe(0)
+  })
+
+  it.each(['/throws', '/rejects'])('fails the call of %s with INTERNAL and tells why only here', async (method) => {
+    expect(await ask(method, Buffer.from('x'))).toEqual({ status: 13, message: 'the method failed', messages: [] })
+    expect(reported).toEqual([new Error(method.slice(1).replace(/s$/, method === '/throws' ? 'n' : 'ed'))])
+  })
+
+  it.each([
+    ['no message', []],
+    ['two messages', [Buffer.from('a'), Buffer.from('b')]],
+  ])('fails a unary call of %s', async (_, messages) => {
+    const stream = call('/echo')
+    stream.end(Buffer.concat(messages.map(framed)))
+    expect(await answerOf(stream)).toMatchObject({ status: 12, messages: [] })
+  })
+
+  it.each([5 * 1024 * 1024, 32 * 1024 * 1024])('echoes a message of %i bytes, whatever the window', async (size) => {
+    const message = randomBytes(size)
+    for (const settings of [{}, { initialWindowSize: 100_000, maxFrameSize: 60_000 }]) {
+      const other = client(settings)
+      const answer = await ask('/echo', message, other)
+      expect(answer.status).toBe(0)
+      expect(answer.messages[0]?.equals(message)).toBe(true)
+      other.destroy()
+    }
+  })
+
+  it('serves many calls at once', async () => {
+    const messages = Array.from({ length: 500 }, (_, i) => randomBytes(i * 100))
+    const answers = await Promise.all(messages.map((message, i) => ask(i % 2 ? '/echo' : '/later', message)))
+    expect(answers.every(({ status }, i) => status === 0 && answers[i]?.messages[0]?.equals(messages[i]!))).toBe(true)
+  })
+
+  it('outlives the reset of 5,000 streams, and tells each method', async () => {
+    for (let i = 0; i < 5000; i++) {
+      const stream = call('/held')
+      stream.write(framed(Buffer.from('x')))
+      stream.close(constants.NGHTTP2_CANCEL)
+      await once(stream, 'close')
+    }
+    expect((await ask('/echo', Buffer.from('alive'))).status).toBe(0)
+    expect(heldCalls.length).toBeGreaterThan(4900)
+    expect(closedCalls).toBe(heldCalls.length)
+  })
+
+  it('ends a call before its client does', async () => {
+    const stream = call('/held')
+    const answer = answerOf(stream)
+    stream.write(framed(Buffer.from('x')))
+    await vi.waitFor(() => expect(heldCalls).toHaveLength(1))
+    heldCalls[0]?.write(Buffer.from('done'))
+    heldCalls[0]?.end()
+    expect(await answer).toEqual({ status: 0, message: undefined, messages: [Buffer.from('done')] })
+    expect(closedCalls).toBe(0)
+  })
+
+  it('tells methods when their connection is lost', async () => {
+    call('/held').on('error', () => undefined)
+    await vi.waitFor(() => expect(heldCalls).toHaveLength(1))
+    session.destroy()
+    await vi.waitFor(() => expect(closedCalls).toBe(1))
+    expect(heldCalls[0]?.write(Buffer.from('nobody'))).toBe(false)
+  })
+
+  it('lets calls finish when it stops, and takes no more', async () => {
+    const stream = call('/held')
+    const answer = answerOf(stream)
+    stream.write(framed(Buffer.from('x')))
+    await vi.waitFor(() => expect(heldCalls).toHaveLength(1))
+    const away = once(session, 'goaway')
+    let stopped = false
+    const stopping = server.stop(10_000).then(() => {
+      stopped = true
+    })
+    expect((await away)[0]).toBe(constants.NGHTTP2_NO_ERROR)
+    expect(stopped).toBe(false)
+    heldCalls[0]?.end()
+    expect((await answer).status).toBe(0)
+    await stopping
+    await expect(once(connectSocket(path), 'connect')).rejects.toThrow('ENOENT')
+  })
+
+  it('cuts calls that do not finish in time', async () => {
+    const stream = call('/held')
+    stream.on('error', () => undefined)
+    stream.write(framed(Buffer.from('x')))
+    await vi.waitFor(() => expect(heldCalls).toHaveLength(1))
+    await server.stop(20)
+    expect(closedCalls).toBe(1)
+  })
+
+  it('makes its socket for this user only, in the place of an old one', async () => {
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    const other = join(directory, 'old.sock')
+    writeFileSync(other, '')
+    const second = new GrpcSocketServer({ maxMessageBytes, methods, report: () => undefined })
+    await second.listen(other)
+    expect(statSync(other).isSocket()).toBe(true)
+    await second.stop(0)
+  })
+
+  it('says so where it cannot listen', async () => {
+    const second = new GrpcSocketServer({ maxMessageBytes, methods, report: () => undefined })
+    await expect(second.listen(join(directory, 'none', 'x.sock'))).rejects.toThrow('EACCES')
+  })
+})
+
+describe('the same server, seen by grpc-js', () => {
+  const asIs = (bytes: Buffer) => bytes
+  let grpc: Client
+
+  beforeEach(() => {
+    grpc = new Client(`unix:${path}`, credentials.createInsecure(), { 'grpc.max_receive_message_length': -1 })
+  })
+
+  afterEach(() => grpc.close())
+
+  const unary = (method: string, message: Buffer) =>
+    new Promise<Buffer>((resolve, reject) => {
+      grpc.makeUnaryRequest(method, asIs, asIs, message, (error, answer) =>
+        error ? reject(error) : resolve(answer ?? Buffer.alloc(0)),
+      )
+    })
+
+  it('answers unary calls', async () => {
+    const message = randomBytes(300_000)
+    expect((await unary('/later', message)).equals(message)).toBe(true)
+  })
+
+  it.each([
+    ['/throws', { code: 13, details: 'the method failed' }],
+    ['/none', { code: 12, details: 'there is no such method' }],
+  ])('fails %s as gRPC does', async (method, failure) => {
+    await expect(unary(method, Buffer.from('x'))).rejects.toMatchObject(failure)
+  })
+
+  it('exchanges messages both ways', async () => {
+    const stream = grpc.makeBidiStreamRequest('/chat', asIs, asIs)
+    const got: string[] = []
+    stream.on('data', (bytes: Buffer) => {
+      got.push(bytes.toString())
+      if (got.length === 4) stream.end()
+      else stream.write(Buffer.from(`message ${got.length}`))
+    })
+    stream.write(Buffer.from('message 0'))
+    const [status] = await once(stream, 'status')
+    expect(status).toMatchObject({ code: 0 })
+    expect(got).toEqual(['message 0', 'message 1', 'message 2', 'message 3'])
+  })
+
+  it('refuses compressed messages', async () => {
+    const squeezing = new Client(`unix:${path}`, credentials.createInsecure(), {
+      'grpc.default_compression_algorithm': compressionAlgorithms.gzip,
+    })
+    const error = await new Promise((resolve) =>
+      squeezing.makeUnaryRequest('/echo', asIs, asIs, Buffer.alloc(10_000), (failure) => resolve(failure)),
+    )
+    expect(error).toMatchObject({ code: 12, details: 'compressed messages are not taken' })
+    squeezing.close()
   })
 })

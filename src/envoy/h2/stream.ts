@@ -8,6 +8,7 @@ import {
   messagePrefixLength,
   okTrailers,
 } from './grpc.ts'
+import { ReceiveWindow, streamWindow } from './limits.ts'
 import { type WaitingStream, type Writer, writePrefix } from './writer.ts'
 
 /** What a method can do with its call. After the end, whoever ended it, all of these do nothing. */
@@ -51,8 +52,7 @@ export class Stream implements GrpcCall, WaitingStream {
   readonly id: number
   /** How much the peer takes. */
   sendWindow: number
-  /** Bytes received since the peer was last told that it may send more. */
-  unacknowledged = 0
+  readonly window = new ReceiveWindow(streamWindow)
   /** Whether the client has ended its side. */
   remoteEnded = false
   readonly #owner: StreamOwner

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { defaultMaxFrameSize, defaultWindow, flag, frameHeaderLength, frameType, writeFrameHeader } from './frame.ts'
 import { messagePrefixLength } from './grpc.ts'
 
@@ -25,13 +25,13 @@ export class Writer {
   /** While set, the caller promises to call `flush`. */
   batching = false
   readonly waiting = new Set<WaitingStream>()
-  readonly #socket: Socket
+  readonly #socket: Duplex
   #bytes = Buffer.allocUnsafeSlow(segmentSize)
   #length = 0
   #scheduled = false
   #shrinkTable = false
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.#socket = socket
   }
 
