@@ -1,4 +1,5 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
+import type { Transport } from './envoy/server.ts'
 
 /** The command line. Each command's code is loaded only when it is called. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -6,14 +7,20 @@ export async function main(argv: readonly string[]): Promise<void> {
     'A governed front door for AI-agent traffic: a stock Envoy and a service beside it',
   )
 
+  const transport = () =>
+    new Option('--transport <name>', 'what serves Envoy’s calls: our own HTTP/2, or grpc-js')
+      .choices(['own', 'grpc-js'])
+      .default('own')
+
   program
     .command('run')
     .description('start the gateway: the service and an Envoy')
     .option('-f, --file <file>', 'the rules; default: chaperone.yaml here, else rules made from the environment')
     .option('--concurrency <threads>', "Envoy's worker threads", '1')
-    .action(async (options: { file?: string; concurrency: string }) => {
+    .addOption(transport())
+    .action(async (options: { file?: string; concurrency: string; transport: Transport }) => {
       const { run } = await import('./cli/run.ts')
-      process.exitCode = await run({ file: options.file, concurrency: Number(options.concurrency) })
+      process.exitCode = await run({ ...options, concurrency: Number(options.concurrency) })
     })
 
   program
@@ -21,7 +28,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     .description('start the service only, for an Envoy that is started elsewhere')
     .option('-f, --file <file>', 'the rules; default: chaperone.yaml here, else rules made from the environment')
     .option('-s, --socket <path>', 'the unix socket that Envoy calls', '/tmp/chaperone.sock')
-    .action(async (options: { file?: string; socket: string }) => {
+    .addOption(transport())
+    .action(async (options: { file?: string; socket: string; transport: Transport }) => {
       const { serve } = await import('./cli/serve.ts')
       process.exitCode = await serve(options)
     })
@@ -41,8 +49,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     .description('print the Envoy configuration that the rules mean, as JSON')
     .option('-f, --file <file>', 'the rules; default: chaperone.yaml here, else rules made from the environment')
     .option('-s, --socket <path>', 'the unix socket of the service', '/tmp/chaperone.sock')
+    .addOption(transport())
     .option('--bootstrap', 'print the bootstrap of an Envoy that gets the rest over ADS')
-    .action(async (options: { file?: string; socket: string; bootstrap?: boolean }) => {
+    .action(async (options: { file?: string; socket: string; transport: Transport; bootstrap?: boolean }) => {
       const { render } = await import('./cli/render.ts')
       process.exitCode = await render(options)
     })

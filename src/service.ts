@@ -3,6 +3,7 @@ import { loadRules } from './config/load.ts'
 import type { Rules } from './config/schema.ts'
 import { SecretStore } from './config/secrets.ts'
 import { watchRules } from './config/watch.ts'
+import type { Transport } from './envoy/server.ts'
 import { Gateway } from './gateway.ts'
 import { PriceBook } from './llm/prices.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
@@ -13,6 +14,7 @@ export interface ServiceOptions {
   file?: string | undefined
   /** Path of the unix socket that Envoy calls. */
   socket: string
+  transport?: Transport | undefined
   /** @returns why traffic should not be sent here yet, or undefined */
   notReady(gateway: Gateway): string | undefined
   /** Told when an Envoy refuses what it is sent, beside the log. */
@@ -38,6 +40,7 @@ export class Service {
     const { log, metrics } = this.telemetry
     this.gateway = new Gateway({
       socket: options.socket,
+      transport: options.transport,
       rules: options.rules,
       secrets: this.#secrets,
       context: (rules) => {

@@ -44,10 +44,10 @@ test('a chat completion goes through Envoy and both stages', async () => {
   expect(response.headers.get('x-chaperone-model')).toBe('gpt-4o-mini')
   expect(response.headers.get('x-chaperone-input-tokens')).toBe('11')
   expect(response.headers.get('x-chaperone-output-tokens')).toBe('7')
-  const upstream = mock.getLastRequest()
+  const upstream = mock.getLastRequest()!
   // The mock keeps no credentials; test/failover.test.ts sees which key goes where.
-  expect(upstream?.headers.authorization).toBeDefined()
-  expect((upstream?.body as { model: string }).model).toBe('gpt-4o-mini')
+  expect(upstream.headers.authorization).toBeDefined()
+  expect((upstream.body as unknown as { model: string }).model).toBe('gpt-4o-mini')
   const id = response.headers.get('x-request-id')!
   const record = await gateway.recordOf(id)
   expect(record.usage).toMatchObject({ input: 11, output: 7 })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Rules, type RulesInput, rulesSchema } from '../src/config/schema.ts'
 import { findEnvoy } from '../src/envoy/binary.ts'
 import { EnvoyProcess } from '../src/envoy/process.ts'
+import type { Transport } from '../src/envoy/server.ts'
 import { Gateway } from '../src/gateway.ts'
 import { PriceBook } from '../src/llm/prices.ts'
 import { CredentialError } from '../src/llm/providers/provider.ts'
@@ -30,7 +31,10 @@ export interface TestGateway {
 export type TestRules = Omit<RulesInput, 'listeners'> & { listeners?: RulesInput['listeners'] }
 
 /** Starts a gateway. Secrets are `${env:NAME}` of this process. */
-export async function startGateway(input: TestRules, options: { concurrency?: number } = {}): Promise<TestGateway> {
+export async function startGateway(
+  input: TestRules,
+  options: { concurrency?: number; transport?: Transport } = {},
+): Promise<TestGateway> {
   const rules = rulesSchema.parse({ listeners: { default: { port: await freePort() } }, ...input })
   const { port } = Object.values(rules.listeners)[0]!
   const directory = mkdtempSync(join(tmpdir(), 'chaperone-test-'))
@@ -47,6 +51,7 @@ export async function startGateway(input: TestRules, options: { concurrency?: nu
   }
   const gateway = new Gateway({
     socket,
+    transport: options.transport,
     rules,
     secrets,
     context: (now) => {
@@ -63,6 +68,7 @@ export async function startGateway(input: TestRules, options: { concurrency?: nu
   const envoy = new EnvoyProcess({
     binary: await findEnvoy(process.env, (message) => process.stderr.write(`${message}\n`)),
     socket,
+    transport: options.transport,
     concurrency: options.concurrency ?? 1,
     log: (level, line) => {
       if (level !== 'warning') reports.push({ error: `envoy ${level}: ${line}`, requestId: '' })

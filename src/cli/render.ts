@@ -1,4 +1,5 @@
 import { bootstrap } from '../envoy/bootstrap.ts'
+import type { Transport } from '../envoy/server.ts'
 import { resourceTypes } from '../envoy/xds/registry.ts'
 import { encodeConfig, envoyConfig } from '../envoy/xds/resources.ts'
 import { HealthBook } from '../llm/balance.ts'
@@ -9,11 +10,17 @@ import { RulesError, rulesFor } from './rules.ts'
  * `chaperone render`: prints the Envoy configuration as one JSON object, resources by type.
  * @returns the exit code
  */
-export async function render(options: { file?: string; socket: string; bootstrap?: boolean }): Promise<number> {
+export async function render(options: {
+  file?: string
+  socket: string
+  transport?: Transport | undefined
+  bootstrap?: boolean
+}): Promise<number> {
   if (options.bootstrap) {
     const json = bootstrap({
       nodeId: 'chaperone',
       socket: options.socket,
+      transport: options.transport,
       adminSocket: `${options.socket}.envoy-admin`,
     })
     process.stdout.write(`${JSON.stringify(json, null, 2)}\n`)

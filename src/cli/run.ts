@@ -5,6 +5,7 @@ import type { ListenerRule, Rules } from '../config/schema.ts'
 import { type DemoUpstream, startDemo } from '../demo.ts'
 import { findEnvoy } from '../envoy/binary.ts'
 import { EnvoyProcess } from '../envoy/process.ts'
+import type { Transport } from '../envoy/server.ts'
 import { Service } from '../service.ts'
 import { type LoadedRules, rulesFor } from './rules.ts'
 import { stopSignal } from './signals.ts'
@@ -19,7 +20,11 @@ const say = (message: string) => void process.stderr.write(`${message}\n`)
  * `chaperone run`: the whole gateway, the service and an Envoy, until a signal ends it.
  * @returns the exit code
  */
-export async function run(options: { file?: string | undefined; concurrency: number }): Promise<number> {
+export async function run(options: {
+  file?: string | undefined
+  concurrency: number
+  transport?: Transport | undefined
+}): Promise<number> {
   if (!Number.isInteger(options.concurrency) || options.concurrency < 1) {
     say('--concurrency must be a whole number of at least 1')
     return 1
@@ -45,6 +50,7 @@ export async function run(options: { file?: string | undefined; concurrency: num
       rules: loaded.rules,
       file: loaded.file,
       socket,
+      transport: options.transport,
       notReady: (gateway) => (gateway.discovery.settled ? undefined : 'Envoy has not taken its configuration yet'),
       rejected: (message) => refuse(new Error(`Envoy refused its configuration: ${message}`)),
     }))
@@ -53,6 +59,7 @@ export async function run(options: { file?: string | undefined; concurrency: num
     envoy = new EnvoyProcess({
       binary,
       socket,
+      transport: options.transport,
       concurrency: options.concurrency,
       log: (level, line) => telemetry.log[level === 'warning' ? 'warn' : 'error']({ envoy: true }, line),
       crashed: (reason) => telemetry.log.error({ envoy: true }, `Envoy ended (${reason}) and is started again`),

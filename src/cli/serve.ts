@@ -1,3 +1,4 @@
+import type { Transport } from '../envoy/server.ts'
 import { Service } from '../service.ts'
 import { RulesError, rulesFor } from './rules.ts'
 import { stopSignal } from './signals.ts'
@@ -10,7 +11,11 @@ const graceMs = 10_000
  * `chaperone render --bootstrap`.
  * @returns the exit code
  */
-export async function serve(options: { file?: string; socket: string }): Promise<number> {
+export async function serve(options: {
+  file?: string
+  socket: string
+  transport?: Transport | undefined
+}): Promise<number> {
   let service: Service
   try {
     const { rules, file, warnings } = await rulesFor(options.file, process.env, () => {
@@ -19,7 +24,8 @@ export async function serve(options: { file?: string; socket: string }): Promise
       )
     })
     for (const warning of warnings) process.stderr.write(`${warning}\n`)
-    service = new Service({ rules, file, socket: options.socket, notReady: () => undefined })
+    const { socket, transport } = options
+    service = new Service({ rules, file, socket, transport, notReady: () => undefined })
     await service.start()
   } catch (error) {
     if (!(error instanceof Error)) throw error

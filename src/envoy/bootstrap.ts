@@ -1,4 +1,5 @@
 import { exhaustedUpstream, metadataNamespace, serviceCluster } from './names.ts'
+import type { Transport } from './server.ts'
 import type { EnvoyJson } from './xds/filters.ts'
 import { checkBootstrap } from './xds/registry.ts'
 
@@ -7,12 +8,14 @@ export interface BootstrapOptions {
   nodeId: string
   /** The service's unix socket. */
   socket: string
+  /** What serves the socket. Default: `own`. */
+  transport?: Transport | undefined
   /** Unix socket of Envoy's admin interface. A port would be open to every process that shares the network. */
   adminSocket: string
 }
 
 /** The bootstrap of an Envoy that gets everything else from the service over ADS. */
-export function bootstrap({ nodeId, socket, adminSocket }: BootstrapOptions): EnvoyJson {
+export function bootstrap({ nodeId, socket, transport, adminSocket }: BootstrapOptions): EnvoyJson {
   const ads = { ads: {}, resource_api_version: 'V3' }
   return checkBootstrap({
     node: { id: nodeId, cluster: serviceCluster },
@@ -39,9 +42,9 @@ export function bootstrap({ nodeId, socket, adminSocket }: BootstrapOptions): En
             'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
               '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
               explicit_http_config: { http2_protocol_options: {} },
-              // Envoy ends every ext_proc stream with a reset, and Node's HTTP/2 takes a thousand resets on one connection
-              // for an attack (nghttp2's rapid-reset limit). A connection is left before that.
-              common_http_protocol_options: { max_requests_per_connection: 400 },
+              // Envoy ends every ext_proc stream with a reset, and Node's HTTP/2, on which grpc-js is built, takes a
+              // thousand resets on one connection for an attack. A connection is left before that.
+              ...(transport === 'grpc-js' && { common_http_protocol_options: { max_requests_per_connection: 400 } }),
             },
           },
           load_assignment: {

@@ -5,12 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { bootstrap } from './bootstrap.ts'
+import type { Transport } from './server.ts'
 
 export interface EnvoyProcessOptions {
   /** The Envoy binary. */
   binary: string
   /** The service's unix socket. */
   socket: string
+  /** What serves it. */
+  transport?: Transport | undefined
   /** Envoy's worker threads. */
   concurrency: number
   /** Envoy's log lines, with their level (`warning`, `error`, `critical`, …). */
@@ -41,11 +44,13 @@ export class EnvoyProcess {
   }
 
   start(): void {
-    const { binary, socket, concurrency } = this.#options
+    const { binary, socket, transport, concurrency } = this.#options
     const file = join(this.#directory, 'bootstrap.json')
     writeFileSync(
       file,
-      JSON.stringify(bootstrap({ nodeId: `chaperone-${process.pid}`, socket, adminSocket: this.#adminSocket })),
+      JSON.stringify(
+        bootstrap({ nodeId: `chaperone-${process.pid}`, socket, transport, adminSocket: this.#adminSocket }),
+      ),
     )
     const child = spawn(
       binary,
