@@ -3,8 +3,13 @@ import type { UnknownField } from '@bufbuild/protobuf'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import fc from 'fast-check'
 
-/** Any text, often none and often ASCII. */
-export const text = fc.oneof(fc.constant(''), fc.string(), fc.string({ unit: 'binary' }))
+/** Any text: often none, often ASCII, and about as long as one byte can say. */
+export const text = fc.oneof(
+  fc.constant(''),
+  fc.string(),
+  fc.string({ unit: 'binary' }),
+  fc.integer({ min: 120, max: 140 }).map((length) => 'x'.repeat(length)),
+)
 export const bytes = fc.uint8Array({ maxLength: 300 })
 /** Few different names, so that some come twice. */
 export const name = fc.oneof(

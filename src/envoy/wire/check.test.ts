@@ -55,6 +55,13 @@ function expectAsReference(message: Uint8Array): void {
   expect(plain(decoded)).toEqual(plain(expected))
 }
 
+/** A message inside others, from the innermost field out. */
+const nested = (message: Uint8Array, ...fields: number[]): Uint8Array =>
+  fields.reduce(
+    (inner, field) => new BinaryWriter().tag(field, WireType.LengthDelimited).bytes(inner).finish(),
+    message,
+  )
+
 describe('decodeCheckRequest', () => {
   it('decodes what protobuf-es encodes as protobuf-es does', () => {
     fc.assert(fc.property(checkRequest, (message) => expectAsReference(encoded(message))))
@@ -145,17 +152,30 @@ describe('decodeCheckRequest', () => {
     expect([path, headers.get('a')]).toEqual(['/ü', 'b'])
   })
 
+  it('takes the fields of a header in any order, missing or more than once', () => {
+    const field = fc.tuple(fc.constantFrom(1, 1, 2, 2, 3, 4), text)
+    fc.assert(
+      fc.property(fc.array(fc.array(field, { maxLength: 4 }), { maxLength: 4 }), fc.boolean(), (entries, inMap) => {
+        const http = new BinaryWriter()
+        for (const entry of entries) {
+          const header = new BinaryWriter()
+          for (const [no, content] of entry) header.tag(no, WireType.LengthDelimited).string(content)
+          if (inMap) http.tag(3, WireType.LengthDelimited).bytes(header.finish())
+          else http.tag(13, WireType.LengthDelimited).bytes(nested(header.finish(), 1))
+        }
+        expectAsReference(nested(http.finish(), 2, 4, 1))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   it('takes header values that are no UTF-8, with U+FFFD in place of what is wrong', () => {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
     fc.assert(
       fc.property(bytes, (value) => {
         const entry = new BinaryWriter().tag(1, WireType.LengthDelimited).string('a')
         entry.tag(2, WireType.LengthDelimited).bytes(value)
-        const message = [3, 2, 4, 1].reduce(
-          (inner, field) => new BinaryWriter().tag(field, WireType.LengthDelimited).bytes(inner).finish(),
-          entry.finish(),
-        )
-        expect(decodeCheckRequest(message).headers.get('a')).toBe(decoder.decode(value))
+        expect(decodeCheckRequest(nested(entry.finish(), 3, 2, 4, 1)).headers.get('a')).toBe(decoder.decode(value))
       }),
     )
   })

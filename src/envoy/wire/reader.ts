@@ -42,6 +42,11 @@ export class Reader {
     return this.#position
   }
 
+  /** Where in `bytes` the message being read ends. */
+  get end(): number {
+    return this.#end
+  }
+
   /** Whether the message being read is over. */
   get done(): boolean {
     return this.#position >= this.#end
