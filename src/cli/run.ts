@@ -46,14 +46,15 @@ export async function run(options: {
       refuse = reject
     })
     refused.catch(() => undefined)
-    const { gateway, telemetry } = (service = new Service({
+    service = new Service({
       rules: loaded.rules,
       file: loaded.file,
       socket,
       transport: options.transport,
       notReady: (gateway) => (gateway.discovery.settled ? undefined : 'Envoy has not taken its configuration yet'),
       rejected: (message) => refuse(new Error(`Envoy refused its configuration: ${message}`)),
-    }))
+    })
+    const { gateway, telemetry } = service
     const binary = await findEnvoy(process.env, say)
     await service.start()
     envoy = new EnvoyProcess({

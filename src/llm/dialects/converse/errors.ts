@@ -96,7 +96,8 @@ function canonical(name: string): string {
 }
 
 function messageOf(body: JsonObject | undefined): string | undefined {
-  return textOf(body?.message) ?? textOf(body?.Message)
+  // The last is not AWS's: proxies and stand-ins in front of Bedrock pass on Anthropic's own form.
+  return textOf(body?.message) ?? textOf(body?.Message) ?? textOf(objectOf(body?.error).message)
 }
 
 /** Words of models and of Bedrock for a prompt that does not fit. */
