@@ -566,13 +566,12 @@ describe('errors of the connection', () => {
 
   it('refuses streams over the limit', () => {
     const peer = new Peer().send(greeting)
-    // Most of these fields come from the dynamic table, as from a real client.
-    const indexed = Buffer.from(block('/quiet'))
-    const requests = Array.from({ length: maxConcurrentStreams }, (_, i) => frame(headers, 4, i * 2 + 1, indexed))
+    const fields = block('/quiet')
+    const requests = Array.from({ length: maxConcurrentStreams }, (_, i) => frame(headers, 4, i * 2 + 1, fields))
     peer.send(Buffer.concat(requests))
     expect(peer.sent(rstStream)).toEqual([])
     const next = maxConcurrentStreams * 2 + 1
-    peer.send(frame(headers, 4, next, indexed))
+    peer.send(frame(headers, 4, next, fields))
     expect(peer.resetCode(next)).toBe(refusedStream)
     expect(peer.calls).toHaveLength(maxConcurrentStreams)
   })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { Connection, type ConnectionOptions } from './connection.ts'
@@ -30,13 +31,16 @@ export interface GrpcServerOptions {
 
 /**
  * A gRPC server on a unix socket for clients that we configure ourselves: HTTP/2 without TLS and with prior knowledge,
- * no compression, no server push, no priorities. Deadlines are the client's to keep.
+ * no compression, no server push, no priorities. Deadlines are the client's to keep, and a content-length, which gRPC
+ * has no use for, is not compared with the DATA.
  */
 export class GrpcSocketServer {
   readonly #server: Server
+  readonly #report: (error: unknown) => void
   readonly #connections = new Set<Connection>()
 
   constructor({ maxMessageBytes, methods, report }: GrpcServerOptions) {
+    this.#report = report
     const options: ConnectionOptions = {
       maxMessageBytes,
       report,
@@ -52,10 +56,10 @@ export class GrpcSocketServer {
   /** Listens on a socket made anew, for this user only. @throws {Error} where it cannot be made */
   async listen(path: string): Promise<void> {
     rmSync(path, { force: true })
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(path, resolve)
-    })
+    this.#server.listen(path)
+    await once(this.#server, 'listening')
+    // A connection that cannot be accepted is not the end of the others.
+    this.#server.on('error', this.#report)
     chmodSync(path, 0o600)
   }
 
