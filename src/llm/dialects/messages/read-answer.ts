@@ -41,7 +41,7 @@ function readBlock(block: JsonObject): AnswerPart[] {
     case 'thinking':
       return readThinking(textOf(block.thinking), textOf(block.signature))
     case 'redacted_thinking':
-      return [{ type: 'reasoning', text: '', redacted: { origin: 'anthropic', value: textOf(block.data) } }]
+      return readRedacted(textOf(block.data))
     case 'tool_use':
       return [
         {
@@ -61,6 +61,10 @@ function readThinking(text: string, signature: string): AnswerPart[] {
   return [
     { type: 'reasoning', text, ...(signature !== '' && { signature: { origin: 'anthropic', value: signature } }) },
   ]
+}
+
+function readRedacted(value: string): AnswerPart[] {
+  return value === '' ? [] : [{ type: 'reasoning', text: '', redacted: { origin: 'anthropic', value } }]
 }
 
 /** Why the answer was refused, in words; empty where it was not or nothing is told. */

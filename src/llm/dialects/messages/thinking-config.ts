@@ -31,7 +31,8 @@ const answerTokens = 4096
  * tell, such as a deployment's, counts as the newest.
  *
  * @throws {ApiError} 400 where the model cannot think, or together with what the API does not allow beside thinking:
- *   a temperature other than 1, `top_k` and a call that is forced
+ *   a temperature other than 1, a `top_p` below 0.95, `top_k` and a call that is forced
+ *   (platform.claude.com/docs/en/build-with-claude/extended-thinking)
  */
 export function thinkingConfig(conversation: Conversation, context: RequestContext): ThinkingConfig {
   const { maxTokens } = conversation
@@ -76,10 +77,12 @@ function outputLimit({ tier, version }: Claude): number {
   return tier === 'opus' && version < 405 ? 32_000 : 64_000
 }
 
-function refuseBesideThinking({ temperature, topK, toolChoice }: Conversation, context: RequestContext): void {
+function refuseBesideThinking({ temperature, topP, topK, toolChoice }: Conversation, context: RequestContext): void {
   const instead = 'Leave it out, or switch thinking off.'
   if (temperature !== undefined && temperature !== 1)
     context.refuse('temperature', `Claude thinks at a temperature of 1 only. ${instead}`)
+  if (topP !== undefined && topP < 0.95)
+    context.refuse('top_p', `Claude takes a top_p of 0.95 and more while it thinks. ${instead}`)
   if (topK !== undefined) context.refuse('top_k', `Claude takes no top_k while it thinks. ${instead}`)
   const mode = toolChoice?.type === 'allowed' ? toolChoice.mode : toolChoice?.type
   if (mode === 'required' || mode === 'tool')
