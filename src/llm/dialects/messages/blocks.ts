@@ -20,20 +20,26 @@ export interface TextBlock extends Cacheable {
   text: string
 }
 
-export type Source =
-  | { type: 'base64'; media_type: string; data: string }
+/** Content that is not in the request: behind a URL, or uploaded before. */
+type Elsewhere = { type: 'url'; url: string } | { type: 'file'; file_id: string }
+
+export const imageTypes = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const
+
+export type ImageSource = Elsewhere | { type: 'base64'; media_type: (typeof imageTypes)[number]; data: string }
+
+export type DocumentSource =
+  | Elsewhere
+  | { type: 'base64'; media_type: 'application/pdf'; data: string }
   | { type: 'text'; media_type: 'text/plain'; data: string }
-  | { type: 'url'; url: string }
-  | { type: 'file'; file_id: string }
 
 export interface ImageBlock extends Cacheable {
   type: 'image'
-  source: Source
+  source: ImageSource
 }
 
 export interface DocumentBlock extends Cacheable {
   type: 'document'
-  source: Source
+  source: DocumentSource
   title?: string
   context?: string
   citations?: { enabled: boolean }
@@ -68,7 +74,7 @@ export interface Message {
 export interface ToolEntry extends Cacheable {
   name: string
   description?: string
-  input_schema: JsonObject
+  input_schema: JsonObject & { type: 'object' }
   strict?: true
 }
 

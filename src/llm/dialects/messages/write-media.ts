@@ -1,21 +1,20 @@
 import type { DocumentPart, ImagePart } from '../../conversation.ts'
 import type { RequestContext } from '../../dialect.ts'
-import type { DocumentBlock, ImageBlock, Source } from './blocks.ts'
+import { isOneOf } from '../../fields.ts'
+import { type DocumentBlock, type DocumentSource, type ImageBlock, type ImageSource, imageTypes } from './blocks.ts'
 import { cacheControl } from './cache-control.ts'
-
-const imageTypes = ['image/jpeg', 'image/png', 'image/gif', 'image/webp']
 
 /** @param field where the image stands in the request, for refusals */
 export function writeImage({ media, cache }: ImagePart, field: string, context: RequestContext): ImageBlock {
   return { type: 'image', source: imageSource(media, field, context), ...cacheControl(cache) }
 }
 
-function imageSource(media: ImagePart['media'], field: string, context: RequestContext): Source {
+function imageSource(media: ImagePart['media'], field: string, context: RequestContext): ImageSource {
   if (media.kind === 'url') return { type: 'url', url: media.url }
   if (media.kind === 'file') return { type: 'file', file_id: media.id }
   const type = bareType(media.mediaType)
   const known = type === 'image/jpg' ? 'image/jpeg' : type
-  if (!imageTypes.includes(known))
+  if (!isOneOf(known, imageTypes))
     context.refuse(
       field,
       `Claude takes images as JPEG, PNG, GIF or WebP, not as ${type || 'an unknown type'}. Convert it.`,
@@ -38,7 +37,7 @@ export function writeDocument(part: DocumentPart, field: string, context: Reques
   }
 }
 
-function documentSource(media: DocumentPart['media'], field: string, context: RequestContext): Source {
+function documentSource(media: DocumentPart['media'], field: string, context: RequestContext): DocumentSource {
   if (media.kind === 'text') return { type: 'text', media_type: 'text/plain', data: media.text }
   if (media.kind === 'file') return { type: 'file', file_id: media.id }
   const type = media.mediaType === undefined ? undefined : bareType(media.mediaType)

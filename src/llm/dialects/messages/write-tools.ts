@@ -25,7 +25,7 @@ export function writeTools(conversation: Conversation, context: RequestContext):
   const tools =
     toolChoice?.type === 'allowed' ? allowedTools(conversation.tools, toolChoice, context) : conversation.tools
   const choice = writeChoice(toolChoice, conversation.parallelToolCalls === false)
-  return { tools: tools.map(toolEntry), ...(choice && { tool_choice: choice }) }
+  return { tools: tools.map((tool) => toolEntry(tool, context)), ...(choice && { tool_choice: choice }) }
 }
 
 function pastTool(name: string): ToolEntry {
@@ -47,20 +47,20 @@ function allowedTools(
   return allowed
 }
 
-function toolEntry({ name, description, parameters, strict, cache }: Tool): ToolEntry {
+function toolEntry({ name, description, parameters, strict, cache }: Tool, context: RequestContext): ToolEntry {
+  if (parameters?.type !== undefined && parameters.type !== 'object')
+    context.refuse(
+      'tools',
+      `the arguments of the tool ${name} are not an object. Describe them by a schema of type object.`,
+    )
   return {
     name,
     ...(description !== undefined && description.trim() !== '' && { description }),
-    input_schema: inputSchema(parameters),
+    // The API wants the type said, which other APIs take for granted.
+    input_schema: { ...(parameters ?? { properties: {} }), type: 'object' },
     ...(strict && { strict }),
     ...cacheControl(cache),
   }
-}
-
-/** The API wants `type` said, which other APIs take for granted in the schema of a function's arguments. */
-function inputSchema(parameters: Tool['parameters']): ToolEntry['input_schema'] {
-  if (parameters === undefined) return { type: 'object', properties: {} }
-  return parameters.type === undefined ? { ...parameters, type: 'object' } : parameters
 }
 
 /** `auto` is what the model does unless told otherwise, so it is said only where calls shall not be parallel. */
