@@ -1,7 +1,7 @@
 import type { Conversation, JsonObject } from '../../conversation.ts'
 import type { RequestContext } from '../../dialect.ts'
 import { ApiError } from '../../errors.ts'
-import { countOf } from '../../fields.ts'
+import { countOf, definedOnly } from '../../fields.ts'
 import { readPrompt } from './read-request.ts'
 import { writeRequest } from './write-request.ts'
 
@@ -23,11 +23,13 @@ export function writeCountAnswer(tokens: number): JsonObject {
 const counted = ['model', 'system', 'messages', 'tools', 'tool_choice', 'thinking', 'output_config'] as const
 
 /**
- * Writes a request for a count.
+ * Writes a request for a count: what bounds and samples an answer is left out, for it counts nothing.
  * @throws {ApiError} 400 as writeRequest does
  */
 export function writeCountRequest(conversation: Conversation, context: RequestContext): JsonObject {
-  const body = writeRequest(conversation, context)
+  const { turns, tools, toolChoice, parallelToolCalls, output, reasoning, extra } = conversation
+  const prompt = { turns, tools, toolChoice, parallelToolCalls, output, reasoning, stream: false, extra }
+  const body = writeRequest(definedOnly<Conversation>(prompt), context)
   return Object.fromEntries(counted.filter((field) => body[field] !== undefined).map((field) => [field, body[field]]))
 }
 
