@@ -1,8 +1,8 @@
 import { type Conversation, mergeTurns, type Reasoning } from '../../conversation.ts'
 import type { RequestContext } from '../../dialect.ts'
 import { effortToBudget } from '../../reasoning.ts'
-import { type BedrockModel, bedrockModel } from '../converse/model.ts'
 import { thinkingFields } from '../converse/thinking.ts'
+import { type Claude, claudeModel } from './model.ts'
 import { isSystem, provenThinking } from './write-messages.ts'
 
 /** What a request says of thinking, and what follows from it for the answer's length. */
@@ -36,7 +36,7 @@ const answerTokens = 4096
  */
 export function thinkingConfig(conversation: Conversation, context: RequestContext): ThinkingConfig {
   const { maxTokens } = conversation
-  const model = claude(context.model)
+  const model = claudeModel(context.model)
   // Whether the turns allow it is looked at here, for the proof must be Anthropic's, not Bedrock's.
   const fields = thinkingFields({ ...conversation, turns: [] }, { ...context, model: model.id })
   const thinking = fields.modelFields?.thinking as Thinking | undefined
@@ -56,20 +56,11 @@ export function thinkingConfig(conversation: Conversation, context: RequestConte
 }
 
 type Effort = NonNullable<Reasoning['effort']>
-type Claude = BedrockModel & { family: 'claude'; id: string }
-
-/** Bedrock's ids hold Anthropic's names, so one reader knows both. */
-function claude(name: string): Claude {
-  const id = `anthropic.${name}`
-  const model = bedrockModel(id)
-  if (model.family === 'claude') return { ...model, id }
-  return { family: 'claude', tier: 'untold', version: Number.POSITIVE_INFINITY, id: 'anthropic.claude-untold' }
-}
 
 /** Whether the answer has thinking in it: since 5 also where nothing is said. */
-function thinks(thinking: Thinking | undefined, { version }: Claude): boolean {
+function thinks(thinking: Thinking | undefined, { version, untold }: Claude): boolean {
   if (thinking !== undefined) return thinking.type !== 'disabled'
-  return version >= 500 && version !== Number.POSITIVE_INFINITY
+  return version >= 500 && !untold
 }
 
 /** The longest answer of models that think by a budget (the model pages of platform.claude.com). */

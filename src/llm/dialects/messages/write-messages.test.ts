@@ -202,7 +202,7 @@ describe('calls and their results', () => {
     )
     expect(made.slice(0, 3)).toEqual(made.slice(3))
     expect(new Set(made).size).toBe(3)
-    for (const id of made) expect(id).toMatch(/^toolu_[a-zA-Z0-9_-]{32}$/)
+    for (const id of made) expect(id).toMatch(/^toolu_[a-zA-Z0-9_-]+$/)
   })
 
   test.each(['{"x":', '[1]', '"text"', 'null'])('arguments %s are refused where they stand', (args) => {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type {
   CacheMarker,
   Conversation,
@@ -9,10 +8,11 @@ import type {
   Turn,
 } from '../../conversation.ts'
 import type { RequestContext } from '../../dialect.ts'
-import { isObject } from '../../fields.ts'
 import { ownOpaque } from '../../opaque.ts'
 import type { Block, Message, TextBlock, ThinkingBlock, ToolResultBlock } from './blocks.ts'
 import { cacheControl } from './cache-control.ts'
+import { writeToolId } from './ids.ts'
+import { toolInput } from './tool-input.ts'
 import { writeDocument, writeImage } from './write-media.ts'
 
 /** The part of a request that the model reads. */
@@ -97,7 +97,7 @@ function assistantBlocks(part: Part, place: string, context: RequestContext): Bl
       return [
         {
           type: 'tool_use',
-          id: toolUseId(part.id),
+          id: writeToolId(part.id),
           name: part.name,
           input: callInput(part.arguments, `${place}.tool_calls`, context),
           ...cacheControl(part.cache),
@@ -128,7 +128,7 @@ function toolResult(part: ToolResultPart, field: string, context: RequestContext
   })
   return {
     type: 'tool_result',
-    tool_use_id: toolUseId(part.id),
+    tool_use_id: writeToolId(part.id),
     ...(content.length > 0 && { content }),
     ...(part.isError && { is_error: true as const }),
     ...cacheControl(marker),
@@ -147,20 +147,9 @@ function textBlock(text: string, { cache }: { cache?: CacheMarker }, context: Re
   return []
 }
 
-/** The API takes ids of these characters; other providers make others (`functions.search:0`). Equal ids stay equal. */
-function toolUseId(id: string): string {
-  if (/^[a-zA-Z0-9_-]+$/.test(id)) return id
-  return `toolu_${createHash('sha256').update(id).digest('base64url').slice(0, 32)}`
-}
-
 function callInput(text: string, field: string, context: RequestContext): JsonObject {
-  if (text.trim() === '') return {}
-  try {
-    const parsed: unknown = JSON.parse(text)
-    if (isObject(parsed)) return parsed
-  } catch {
-    // Refused below.
-  }
+  const input = toolInput(text)
+  if (input !== undefined) return input
   context.refuse(
     field,
     'the arguments of a call are not a JSON object. Send them as the model wrote them, or mend them.',

@@ -3,6 +3,7 @@ import type { Conversation, JsonObject, OutputFormat, Part } from '../../convers
 import { type ProviderDialect, type RequestContext, settleExtra } from '../../dialect.ts'
 import { definedOnly } from '../../fields.ts'
 import { limitMarkers } from './cache-control.ts'
+import { writeSampling } from './sampling.ts'
 import { thinkingConfig } from './thinking-config.ts'
 import { writeMessages } from './write-messages.ts'
 import { writeTools } from './write-tools.ts'
@@ -33,6 +34,7 @@ export function writeRequest(conversation: Conversation, context: RequestContext
   settleExtra(conversation.extra, drops, context)
   refuseForeign(conversation, context)
   noteDrops(conversation, context)
+  const sampling = writeSampling(conversation, context)
   const { thinking, effort, max_tokens } = thinkingConfig(conversation, context)
   const { tools, tool_choice } = writeTools(conversation, context)
   const { system, messages } = writeMessages(conversation, context)
@@ -47,7 +49,7 @@ export function writeRequest(conversation: Conversation, context: RequestContext
     tool_choice,
     thinking,
     output_config: unlessEmpty(definedOnly({ effort, format: outputFormat(conversation.output, context) })),
-    ...sampling(conversation, context),
+    ...sampling,
     stop_sequences: stopSequences(conversation.stop, context),
     metadata: user === undefined ? undefined : { user_id: userId(user) },
     service_tier: serviceTier(conversation.serviceTier, context),
@@ -78,20 +80,6 @@ function noteDrops(conversation: Conversation, context: RequestContext): void {
 
 function withContent(part: Part): Part[] {
   return part.type === 'tool_result' ? [part, ...part.content] : [part]
-}
-
-/**
- * What a client says as it is anyway stays unsaid: models since 4.5 refuse a temperature together with top_p, later
- * ones both, and many clients always send 1.
- */
-function sampling({ temperature, topP, topK }: Conversation, context: RequestContext): JsonObject {
-  if (temperature !== undefined && (temperature < 0 || temperature > 1))
-    context.refuse('temperature', 'Claude takes a temperature from 0 to 1. Choose one of these.')
-  return {
-    temperature: temperature === 1 ? undefined : temperature,
-    top_p: topP === 1 ? undefined : topP,
-    top_k: topK,
-  }
 }
 
 /** Answers are held to the schema, so `strict` needs no field; the name is only OpenAI's. */
