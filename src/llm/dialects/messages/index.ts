@@ -11,8 +11,8 @@ import { drops, writeRequest } from './write-request.ts'
 import { writeStream } from './write-stream.ts'
 
 /**
- * Anthropic's Messages API, `POST /v1/messages`: what Claude's clients speak, and Claude itself at Anthropic, on Vertex
- * AI and, for answers that pass through, on Bedrock.
+ * Anthropic's Messages API, `POST /v1/messages`: what Claude's clients speak, and Claude itself at Anthropic and on
+ * Vertex AI.
  */
 export const messages: ClientDialect & ProviderDialect & ObservedDialect = {
   name: 'messages',
