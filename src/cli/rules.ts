@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { z } from 'zod'
 import { defaultRules } from '../config/defaults.ts'
 import { formatDiagnostics } from '../config/format.ts'
 import { loadRules } from '../config/load.ts'
@@ -36,7 +37,9 @@ export async function rulesFor(
   if (path !== undefined) return { ...readRules(path), demo: false }
   const made = defaultRules(env)
   const { rules, demo } = made.demo ? defaultRules(env, await demoUrl()) : made
-  return { rules: rulesSchema.parse(rules), warnings: [], demo }
+  const parsed = rulesSchema.safeParse(rules)
+  if (!parsed.success) throw new RulesError(`The environment makes no valid rules: ${z.prettifyError(parsed.error)}`)
+  return { rules: parsed.data, warnings: [], demo }
 }
 
 /** @throws {RulesError} where the file cannot be read or does not hold rules */
@@ -49,5 +52,9 @@ export function readRules(path: string): { rules: Rules; file: string; warnings:
   }
   const result = loadRules(text, path)
   if ('diagnostics' in result) throw new RulesError(formatDiagnostics(result.diagnostics, text))
-  return { rules: result.rules, file: path, warnings: result.warnings.map((warning) => String(warning)) }
+  return {
+    rules: result.rules,
+    file: path,
+    warnings: result.warnings.map((warning) => `warning: ${formatDiagnostics([warning], text)}`),
+  }
 }

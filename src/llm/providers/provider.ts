@@ -88,10 +88,7 @@ export interface Provider {
   authorize(request: OutgoingRequest, client: ClientHeaders): void | Promise<void>
 }
 
-/** No usable credential for a provider. `message` is for the operator. */
-export class CredentialError extends Error {
-  override readonly name = 'CredentialError'
-}
+export { CredentialError } from '../../config/secrets.ts'
 
 /** Every request header that may carry a credential: all are removed before each attempt. */
 export const credentialHeaders: readonly string[] = [

@@ -1,0 +1,103 @@
+import { readFileSync, statSync } from 'node:fs'
+
+/** A credential cannot be had. The message names the reference, never a value. */
+export class CredentialError extends Error {
+  override readonly name = 'CredentialError'
+}
+
+const pollMs = 500
+const largestBytes = 64 * 1024
+
+/** A file that was asked for. */
+interface Watched {
+  /** What `stat` said when it was read: a change of it means a new content. */
+  mark: string
+  value: string
+  /** Whether its last change could not be used, so that this is said once. */
+  broken: boolean
+}
+
+/**
+ * The values behind the references of the rules, `${env:NAME}` and `${file:/path}`.
+ *
+ * A file is read when it is first asked for and again when it changed, which is looked for beside the requests, so that
+ * none of them waits for a disk. Files are looked at rather than watched: Kubernetes swaps a link two levels above them,
+ * and network file systems tell no watcher.
+ */
+export class SecretStore {
+  readonly #files = new Map<string, Watched>()
+  readonly #env: NodeJS.ProcessEnv
+  readonly #report: (error: CredentialError) => void
+  readonly #timer: NodeJS.Timeout
+
+  /** @param options.report told once when a changed file cannot be used; its last good value stays in use */
+  constructor(options: { env?: NodeJS.ProcessEnv; report(error: CredentialError): void }) {
+    this.#env = options.env ?? process.env
+    this.#report = options.report
+    this.#timer = setInterval(() => this.refresh(), pollMs)
+    this.#timer.unref()
+  }
+
+  /**
+   * @param reference `${env:NAME}` or `${file:/path}`
+   * @returns the value as it is now, without blanks around it
+   * @throws {CredentialError} where it is missing, empty, too long or no header value
+   */
+  resolve(reference: string): string {
+    const [, kind, name] = /^\$\{(env|file):(.+)\}$/s.exec(reference) ?? []
+    if (kind === 'env') return usable(this.#env[name!], reference)
+    if (kind !== 'file') throw new CredentialError(`${reference} is no reference to a secret`)
+    let watched = this.#files.get(name!)
+    if (!watched) {
+      watched = { mark: mark(name!), value: read(name!), broken: false }
+      this.#files.set(name!, watched)
+    }
+    return watched.value
+  }
+
+  /** Reads the files that changed. */
+  refresh(): void {
+    for (const [path, watched] of this.#files) {
+      const now = mark(path)
+      if (now === watched.mark) continue
+      try {
+        watched.value = read(path)
+        watched.mark = now
+        watched.broken = false
+      } catch (error) {
+        if (!watched.broken) this.#report(error as CredentialError)
+        watched.broken = true
+      }
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+}
+
+/** Changes whenever the file's content may have; empty where there is no such file. */
+function mark(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false, bigint: true })
+  return stat ? `${stat.ino} ${stat.size} ${stat.mtimeNs}` : ''
+}
+
+function read(path: string): string {
+  const reference = `\${file:${path}}`
+  let text: string
+  try {
+    if (statSync(path).size > largestBytes) throw new Error(`it is larger than ${largestBytes} bytes`)
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new CredentialError(`${reference} cannot be read: ${(error as Error).message}`)
+  }
+  return usable(text, reference)
+}
+
+function usable(text: string | undefined, reference: string): string {
+  const value = text?.trim() ?? ''
+  if (value === '') throw new CredentialError(`${reference} is ${text === undefined ? 'not set' : 'empty'}`)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a line break in a header would begin another header
+  if (/[\x00-\x1f\x7f]/.test(value)) throw new CredentialError(`${reference} holds control characters`)
+  return value
+}
