@@ -160,11 +160,12 @@ function explain(issue: Issue, root: unknown): Explained[] {
     case 'invalid_union': {
       // The kinds of providers: `type` says which is meant.
       const types = providerTypes()
-      const type = valueAt(root, [...path, 'type'])
+      const at = path.at(-1) === 'type' ? path.slice(0, -1) : path
+      const type = valueAt(root, [...at, 'type'])
       const suggestion = typeof type === 'string' ? nearest(type, types) : undefined
       return [
         {
-          path: type === undefined ? path : [...path, 'type'],
+          path: type === undefined ? at : [...at, 'type'],
           ofKey: type === undefined,
           message: `${type === undefined ? 'type is missing; it' : `there is no provider type ${JSON.stringify(type)}; it`} must be one of ${types.join(', ')}`,
           ...(suggestion !== undefined && { suggestion }),
