@@ -28,6 +28,7 @@ export class Service {
   readonly #secrets: SecretStore
   readonly #options: ServiceOptions
   #watch: { stop(): void } | undefined
+  #stopping = false
 
   /** @throws {RangeError} where the rules cannot be carried out */
   constructor(options: ServiceOptions) {
@@ -59,7 +60,7 @@ export class Service {
         },
         disconnected: (node) => {
           metrics.envoys(this.gateway.discovery.nodes.length)
-          log.warn({ node }, 'an Envoy disconnected')
+          if (!this.#stopping) log.warn({ node }, 'an Envoy disconnected')
         },
         rejected: ({ node, type, message }) => {
           log.error({ node, type }, `Envoy refused its configuration: ${message}`)
@@ -77,9 +78,15 @@ export class Service {
     if (file !== undefined) this.#watch = watchRules(file, (text) => void this.#changed(file, text))
   }
 
+  /** From now on Envoys may go without a warning. */
+  stopping(): void {
+    this.#stopping = true
+    this.#watch?.stop()
+  }
+
   /** Stops answering Envoy; what is under way may take `graceMs` more. */
   async stop(graceMs: number): Promise<void> {
-    this.#watch?.stop()
+    this.stopping()
     await this.gateway.stop(graceMs)
     this.#secrets.stop()
     await this.telemetry.stop()

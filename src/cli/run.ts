@@ -79,6 +79,7 @@ export async function run(options: {
     say(`Chaperone cannot start: ${error instanceof Error ? error.message : String(error)}`)
     return 1
   } finally {
+    service?.stopping()
     await envoy?.stop(drainMs)
     await service?.stop(1_000)
     await demo?.stop()

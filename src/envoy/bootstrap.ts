@@ -14,12 +14,27 @@ export interface BootstrapOptions {
   adminSocket: string
 }
 
+/** Agents' connections that one Envoy holds; more are refused rather than left to exhaust the memory. */
+const maxConnections = 20_000
+
 /** The bootstrap of an Envoy that gets everything else from the service over ADS. */
 export function bootstrap({ nodeId, socket, transport, adminSocket }: BootstrapOptions): EnvoyJson {
   const ads = { ads: {}, resource_api_version: 'V3' }
   return checkBootstrap({
     node: { id: nodeId, cluster: serviceCluster },
     admin: { address: { pipe: { path: adminSocket, mode: 0o600 } } },
+    overload_manager: {
+      resource_monitors: [
+        {
+          name: 'envoy.resource_monitors.global_downstream_max_connections',
+          typed_config: {
+            '@type':
+              'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
+            max_active_downstream_connections: maxConnections,
+          },
+        },
+      ],
+    },
     dynamic_resources: {
       ads_config: {
         api_type: 'DELTA_GRPC',

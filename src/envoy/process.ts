@@ -64,7 +64,8 @@ export class EnvoyProcess {
     this.#child = child
     createInterface({ input: child.stderr! }).on('line', (line) => {
       const space = line.indexOf(' ')
-      this.#options.log(line.slice(0, space), line.slice(space + 1))
+      // What it says on its way out is of no use to anyone.
+      if (!this.#stopping) this.#options.log(line.slice(0, space), line.slice(space + 1))
     })
     const started = performance.now()
     let over = false
