@@ -5,7 +5,9 @@ import { SecretStore } from './config/secrets.ts'
 import { watchRules } from './config/watch.ts'
 import type { Transport } from './envoy/server.ts'
 import { Gateway } from './gateway.ts'
+import type { HealthBook } from './llm/balance.ts'
 import { PriceBook } from './llm/prices.ts'
+import type { UpstreamHealth } from './telemetry/metrics.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
 
 export interface ServiceOptions {
@@ -35,7 +37,7 @@ export class Service {
     this.#options = options
     this.#secrets = new SecretStore({ report: (error) => this.telemetry.report(error, '') })
     this.telemetry = new Telemetry(options.rules.telemetry, {
-      health: () => this.gateway.health,
+      upstreams: () => upstreams(this.gateway.health),
       ready: () => options.notReady(this.gateway),
     })
     const { log, metrics } = this.telemetry
@@ -123,4 +125,10 @@ export class Service {
       )
     }
   }
+}
+
+function* upstreams(health: HealthBook): Iterable<UpstreamHealth> {
+  const now = performance.now()
+  for (const [target, { inFlight, latencyMs, outUntil }] of health.entries())
+    yield { target, inFlight, latencyMs, out: outUntil > now }
 }

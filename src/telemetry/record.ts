@@ -10,6 +10,8 @@ export interface RequestRecord {
   readonly model: string
   /** The model the client asked for. */
   readonly requestModel: string
+  /** The team that asked, where the rules tell. */
+  readonly team?: string | undefined
   /** The target that answered, or that was tried last. */
   readonly provider?: string | undefined
   readonly providerType?: string | undefined

@@ -1,0 +1,75 @@
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export interface TelemetryServerOptions {
+  /** IP address. */
+  address: string
+  /** 0: any free one. */
+  port: number
+  /** @returns the metrics in Prometheus' text format */
+  metrics(): Promise<string>
+  /** @returns why traffic should not come yet, or undefined */
+  ready(): string | undefined
+}
+
+/** GET /metrics, /livez and /readyz. */
+export async function startTelemetryServer({
+  address,
+  port,
+  metrics,
+  ready,
+}: TelemetryServerOptions): Promise<{ url: string; stop(): Promise<void> }> {
+  const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => {
+    request.resume()
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD')
+      answer(response, 405, 'use GET')
+      return
+    }
+    switch (request.url?.split('?', 1)[0]) {
+      case '/metrics':
+        metrics().then(
+          (text) => {
+            response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+            response.end(text)
+          },
+          (error: Error) => answer(response, 500, error.message),
+        )
+        return
+      case '/livez':
+        answer(response, 200, 'ok')
+        return
+      case '/readyz': {
+        const reason = ready()
+        answer(response, reason === undefined ? 200 : 503, reason ?? 'ok')
+        return
+      }
+      default:
+        answer(response, 404, 'there is /metrics, /livez and /readyz')
+    }
+  })
+  server.maxConnections = 100
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new Error(`telemetry: ${address}:${port} is taken by another process; set telemetry.port`)
+          : error,
+      ),
+    )
+    server.listen(port, address, resolve)
+  })
+  const { port: bound } = server.address() as AddressInfo
+  return {
+    url: `http://${address.includes(':') ? `[${address}]` : address}:${bound}`,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${text}\n`)
+}

@@ -1,0 +1,71 @@
+import type { TelemetryRule } from '../config/schema.ts'
+import { createLog, type Log } from './log.ts'
+import { Metrics, type UpstreamHealth } from './metrics.ts'
+import type { RequestRecord } from './record.ts'
+import { startTelemetryServer } from './server.ts'
+import { Traces } from './trace.ts'
+
+export interface TelemetryOptions {
+  /** Asked for when somebody reads the metrics. */
+  upstreams(): Iterable<UpstreamHealth>
+  /** @returns why traffic should not come yet, or undefined */
+  ready(): string | undefined
+  /** Default: standard output, as JSON lines. */
+  log?: Log
+}
+
+/** Metrics, log, traces and health of one service. */
+export class Telemetry {
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly #traces: Traces | undefined
+  readonly #rule: TelemetryRule
+  readonly #ready: () => string | undefined
+  #server: { url: string; stop(): Promise<void> } | undefined
+
+  constructor(rule: TelemetryRule, { upstreams, ready, log }: TelemetryOptions) {
+    this.#rule = rule
+    this.#ready = ready
+    this.log = log ?? createLog(rule)
+    this.metrics = new Metrics(upstreams)
+    if (rule.otlpEndpoint !== undefined) this.#traces = new Traces(rule.otlpEndpoint, rule.sampling)
+  }
+
+  /** Where /metrics, /livez and /readyz are, once started. */
+  get url(): string | undefined {
+    return this.#server?.url
+  }
+
+  /** @throws {Error} where the port cannot be had */
+  async start(): Promise<void> {
+    const { address, port } = this.#rule
+    const metrics = () => this.metrics.render()
+    this.#server = await startTelemetryServer({ address, port, metrics, ready: this.#ready })
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.stop()
+    await this.#traces?.stop()
+    await this.metrics.stop()
+  }
+
+  /** Takes a finished request. */
+  finished(record: RequestRecord): void {
+    this.metrics.record(record)
+    this.log.access(record)
+    this.#traces?.record(record)
+  }
+
+  /** @param requestId empty where it was beside any request */
+  report(error: unknown, requestId: string): void {
+    this.log.failure(error, requestId)
+  }
+
+  /** Obeys changed rules, as far as that goes without a restart. */
+  apply(rule: TelemetryRule): void {
+    this.log.apply(rule)
+    for (const field of ['address', 'port', 'otlpEndpoint', 'sampling'] as const)
+      if (rule[field] !== this.#rule[field])
+        this.log.warn({ field: `telemetry.${field}` }, 'this change takes effect when the service is started again')
+  }
+}
