@@ -40,10 +40,12 @@ const firstTokenBuckets = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25
 const perTokenBuckets = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]
 const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304]
 
+/** How many model names that only clients know may become labels. */
+const mostModels = 500
+
 /**
  * The metrics of finished requests and of the service itself, for Prometheus. Names and buckets follow OpenTelemetry's
- * GenAI conventions where they have some; docs/observability.md lists them all. Every label is of a bounded set: models go by
- * their names in the rules, never by what a client wrote.
+ * GenAI conventions where they have some; docs/observability.md lists them all. Every label is of a bounded set.
  */
 export class Metrics {
   readonly #exporter = new PrometheusExporter({ preventServerStart: true })
@@ -60,6 +62,7 @@ export class Metrics {
   readonly #tokenUsage: Histogram
   readonly #loopDelay = monitorEventLoopDelay({ resolution: 20 })
   readonly #attributes = new Map<string, Attributes>()
+  readonly #models = new Set<string>()
   #envoys = 0
 
   /** @param upstreams asked for when somebody reads the metrics */
@@ -120,8 +123,8 @@ export class Metrics {
 
   /** Takes a finished request. */
   record(record: RequestRecord): void {
-    const { operation, model, provider = '', team = '', usage } = record
-    const base = `${operation}\n${model}\n${provider}\n${team}`
+    const { operation, provider = '', team = '', usage } = record
+    const base = `${operation}\n${this.#model(record)}\n${provider}\n${team}`
     const outcome = record.aborted ? 'aborted' : record.status >= 200 && record.status < 400 ? 'ok' : 'error'
     this.#requests.add(`${base}\n${record.status}\n${outcome}`, 1, () => ({
       ...this.#of(base, record),
@@ -173,13 +176,25 @@ export class Metrics {
     if (count) this.#tokens.add(`${base}\n${type}`, count, () => ({ ...attributes, type }))
   }
 
+  /**
+   * The model's name in the rules. Behind a pattern it is the name that was asked for, once a provider has answered to
+   * it, so that clients cannot make up labels; and only so many of them.
+   */
+  #model({ model, targetModel, status }: RequestRecord): string {
+    if (!model.endsWith('*') || targetModel === undefined) return model
+    if (this.#models.has(targetModel)) return targetModel
+    if (status !== 200 || this.#models.size >= mostModels) return model
+    this.#models.add(targetModel)
+    return targetModel
+  }
+
   /** The labels of a request, made once for each set of them. */
   #of(key: string, record: RequestRecord, tokenType?: string): Attributes {
     let attributes = this.#attributes.get(key)
     if (!attributes) {
       attributes = {
         operation: record.operation,
-        model: record.model,
+        model: this.#model(record),
         provider: record.provider ?? '',
         team: record.team ?? '',
         ...(tokenType !== undefined && { 'gen_ai.token.type': tokenType }),

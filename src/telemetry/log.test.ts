@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { createLog, scrub } from './log.ts'
+import { recordOf } from './testing.ts'
+
+/** A log and the lines it has written. */
+function logged(
+  rule: { logLevel: 'info' | 'warn' | 'debug'; accessLog: boolean } = { logLevel: 'info', accessLog: true },
+) {
+  const lines: Record<string, unknown>[] = []
+  const log = createLog(rule, { write: (line) => lines.push(JSON.parse(line)) })
+  return { log, lines }
+}
+
+test('a request is one line with its figures', () => {
+  const { log, lines } = logged()
+  log.access(recordOf({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', drops: ['seed'] }))
+  expect(lines).toEqual([
+    {
+      level: 'info',
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      requestId: 'req-1',
+      traceId: '0af7651916cd43dd8448eb211c80319c',
+      operation: 'chat',
+      model: 'fast',
+      requestModel: 'fast',
+      provider: 'openai',
+      targetModel: 'gpt-4o-mini',
+      responseModel: 'gpt-4o-mini-2024-07-18',
+      stream: true,
+      status: 200,
+      attempts: [
+        { provider: 'azure', model: 'gpt', outcome: '503', ms: 20 },
+        { provider: 'openai', model: 'gpt-4o-mini', outcome: '200', ms: 980 },
+      ],
+      durationMs: 1000,
+      firstByteMs: 100,
+      inputTokens: 1000,
+      outputTokens: 91,
+      cachedInputTokens: 600,
+      reasoningTokens: 40,
+      costUsd: 0.25,
+      finishReasons: ['stop'],
+      drops: ['seed'],
+      msg: 'request',
+    },
+  ])
+})
+
+test('every field of the line is in docs/observability.md', () => {
+  const { log, lines } = logged()
+  log.access(
+    recordOf({
+      aborted: true,
+      errorCode: 'c',
+      errorType: 't',
+      team: 'research',
+      drops: ['seed'],
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      usage: { input: 1, output: 1, cachedInput: 1, cacheWriteInput: 1, reasoning: 1, estimated: true },
+    }),
+  )
+  const doc = readFileSync('docs/observability.md', 'utf8')
+  for (const field of Object.keys(lines[0]!)) expect(doc, field).toContain(`\`${field}\``)
+})
+
+test('failures of the provider are warnings, and lines can be switched off', () => {
+  const { log, lines } = logged()
+  log.access(recordOf({ status: 503 }))
+  expect(lines[0]).toMatchObject({ level: 'warn', status: 503 })
+  log.apply({ logLevel: 'info', accessLog: false })
+  log.access(recordOf())
+  log.apply({ logLevel: 'warn', accessLog: true })
+  log.access(recordOf())
+  expect(lines).toHaveLength(1)
+})
+
+test('a name that a client made up is not written at any length', () => {
+  const { log, lines } = logged()
+  log.access(recordOf({ requestModel: 'x'.repeat(100_000) }))
+  expect(JSON.stringify(lines[0]).length).toBeLessThan(2_000)
+})
+
+test('a failure has its causes, without credentials', () => {
+  const { log, lines } = logged()
+  const cause = new Error(
+    'GET https://api.example.com/v1?key=AIzaSyD-secret-secret failed with Bearer sk-live-abcdefgh',
+  )
+  log.failure(new Error('no answer', { cause }), 'req-7')
+  const text = JSON.stringify(lines[0])
+  expect(lines[0]).toMatchObject({ level: 'error', requestId: 'req-7', error: { type: 'Error', message: 'no answer' } })
+  expect(text).toContain('https://api.example.com/v1?key=[redacted]')
+  expect(text).not.toMatch(/secret|sk-live/)
+})
+
+test.each([
+  ['Authorization: Bearer abc.def', 'Authorization: Bearer [redacted]'],
+  ['?api_key=1&x=2', '?api_key=[redacted]&x=2'],
+  ['key sk-proj-0123456789abc end', 'key [redacted] end'],
+  ['AKIAIOSFODNN7EXAMPLE', '[redacted]'],
+  ['a task-force of sk-y', 'a task-force of sk-y'],
+])('%s is scrubbed', (text, scrubbed) => {
+  expect(scrub(text)).toBe(scrubbed)
+})

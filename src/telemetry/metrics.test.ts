@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Metrics, type UpstreamHealth } from './metrics.ts'
+import { recordOf } from './testing.ts'
+
+let metrics: Metrics
+const upstreams: UpstreamHealth[] = [{ target: 'upstream/openai@1 fast', inFlight: 2, latencyMs: 250, out: true }]
+
+beforeEach(() => {
+  metrics = new Metrics(() => upstreams)
+})
+afterEach(() => metrics.stop())
+
+/** The value of one line; undefined where there is no such line. */
+async function value(line: string): Promise<number | undefined> {
+  const found = (await metrics.render()).split('\n').find((each) => each.startsWith(`${line} `))
+  return found === undefined ? undefined : Number(found.slice(line.length + 1))
+}
+const labels = 'operation="chat",model="fast",provider="openai",team=""'
+
+test('a request counts once, with its tokens, its cost and its attempts', async () => {
+  metrics.record(recordOf())
+  metrics.record(recordOf())
+  expect(await value(`chaperone_requests_total{${labels},status="200",outcome="ok"}`)).toBe(2)
+  expect(await value(`chaperone_tokens_total{${labels},type="input"}`)).toBe(2000)
+  expect(await value(`chaperone_tokens_total{${labels},type="output"}`)).toBe(182)
+  expect(await value(`chaperone_tokens_total{${labels},type="cached_input"}`)).toBe(1200)
+  expect(await value(`chaperone_tokens_total{${labels},type="reasoning"}`)).toBe(80)
+  expect(await value(`chaperone_cost_usd_total{${labels}}`)).toBe(0.5)
+  expect(await value('chaperone_attempts_total{provider="azure",outcome="503"}')).toBe(2)
+  expect(await value('chaperone_attempts_total{provider="openai",outcome="200"}')).toBe(2)
+})
+
+test('times are in seconds', async () => {
+  metrics.record(recordOf())
+  expect(await value(`gen_ai_server_request_duration_sum{${labels}}`)).toBe(1)
+  expect(await value(`gen_ai_server_time_to_first_token_sum{${labels}}`)).toBe(0.1)
+  expect(await value(`gen_ai_server_time_per_output_token_sum{${labels}}`)).toBeCloseTo(0.01)
+  expect(await value(`gen_ai_client_token_usage_sum{${labels},gen_ai_token_type="output"}`)).toBe(91)
+})
+
+test.each([
+  ['aborted', { aborted: true }, '200'],
+  ['error', { status: 503, usage: undefined, cost: undefined }, '503'],
+] as const)('an outcome is %s', async (outcome, more, status) => {
+  metrics.record(recordOf(more))
+  expect(await value(`chaperone_requests_total{${labels},status="${status}",outcome="${outcome}"}`)).toBe(1)
+})
+
+test('an aborted stream says nothing of the time per token', async () => {
+  metrics.record(recordOf({ aborted: true }))
+  expect(await value(`gen_ai_server_time_per_output_token_count{${labels}}`)).toBeUndefined()
+})
+
+test('behind a pattern, a model gets a label of its own once a provider has answered to it', async () => {
+  metrics.record(recordOf({ model: 'gpt-*', targetModel: 'gpt-made-up', status: 404, usage: undefined }))
+  metrics.record(recordOf({ model: 'gpt-*', targetModel: 'gpt-4o' }))
+  const text = await metrics.render()
+  expect(text).not.toContain('gpt-made-up')
+  expect(text).toContain('model="gpt-*",provider="openai",team="",status="404"')
+  expect(text).toContain('model="gpt-4o",provider="openai",team="",status="200"')
+})
+
+test('clients cannot make labels without end', async () => {
+  for (let i = 0; i < 2000; i++) metrics.record(recordOf({ model: '*', targetModel: `model-${i}` }))
+  const models = new Set(
+    [...(await metrics.render()).matchAll(/requests_total\{[^}]*model="([^"]+)"/g)].map(([, m]) => m),
+  )
+  expect(models.size).toBe(501)
+})
+
+test('the state of the service', async () => {
+  metrics.envoys(3)
+  metrics.ruleChange('rejected')
+  expect(await value('chaperone_envoys')).toBe(3)
+  expect(await value('chaperone_rules_changes_total{outcome="rejected"}')).toBe(1)
+  expect(await value('chaperone_upstream_in_flight{target="upstream/openai@1 fast"}')).toBe(2)
+  expect(await value('chaperone_upstream_latency_seconds{target="upstream/openai@1 fast"}')).toBe(0.25)
+  expect(await value('chaperone_upstream_out{target="upstream/openai@1 fast"}')).toBe(1)
+  expect(await value('process_resident_memory_bytes')).toBeGreaterThan(1e6)
+})
+
+test('docs/observability.md has every metric, and no other', async () => {
+  metrics.record(recordOf())
+  metrics.ruleChange('applied')
+  const rendered = [...(await metrics.render()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
+  const documented = [
+    ...readFileSync('docs/observability.md', 'utf8').matchAll(/^\| `([a-z0-9_]+)` \| (?:counter|histogram|gauge) /gm),
+  ].map(([, name]) => name)
+  expect(documented.sort()).toEqual(rendered.sort())
+})

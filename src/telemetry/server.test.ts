@@ -1,0 +1,47 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { startTelemetryServer } from './server.ts'
+
+let reason: string | undefined
+let server: Awaited<ReturnType<typeof startTelemetryServer>>
+
+beforeEach(async () => {
+  reason = undefined
+  server = await startTelemetryServer({
+    address: '127.0.0.1',
+    port: 0,
+    metrics: async () => 'chaperone_envoys 1\n',
+    ready: () => reason,
+  })
+})
+afterEach(() => server.stop())
+
+const get = (path: string, method = 'GET') => fetch(server.url + path, { method })
+
+test('the metrics are Prometheus text', async () => {
+  const response = await get('/metrics')
+  expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/)
+  expect(await response.text()).toBe('chaperone_envoys 1\n')
+})
+
+test('readiness says why not', async () => {
+  expect((await get('/readyz')).status).toBe(200)
+  reason = 'Envoy has not taken its configuration yet'
+  const response = await get('/readyz?verbose')
+  expect(response.status).toBe(503)
+  expect(await response.text()).toContain(reason)
+  expect((await get('/livez')).status).toBe(200)
+})
+
+test.each([
+  ['/', 'GET', 404],
+  ['/metrics', 'POST', 405],
+])('%s by %s is %i', async (path, method, status) => {
+  expect((await get(path, method)).status).toBe(status)
+})
+
+test('a taken port is named with what to change', async () => {
+  const { port } = new URL(server.url)
+  await expect(
+    startTelemetryServer({ address: '127.0.0.1', port: Number(port), metrics: async () => '', ready: () => undefined }),
+  ).rejects.toThrow(/set telemetry\.port/)
+})
