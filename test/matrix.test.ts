@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Anthropic from '@anthropic-ai/sdk'
 import { LLMock } from '@copilotkit/aimock'
+import { ApiError, type Candidate, type GenerateContentResponse, GoogleGenAI } from '@google/genai'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startGateway, type TestGateway } from './gateway.ts'
@@ -16,6 +17,7 @@ let claudeOnVertex: Awaited<ReturnType<typeof upstream>>
 let gateway: TestGateway
 let openai: OpenAI
 let anthropic: Anthropic
+let google: GoogleGenAI
 
 const schema = { type: 'object' as const, properties: { city: { type: 'string' } }, required: ['city'] }
 const usage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 }
@@ -128,6 +130,7 @@ beforeAll(async () => {
   })
   openai = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'unused', maxRetries: 0 })
   anthropic = new Anthropic({ baseURL: gateway.url, apiKey: 'unused', maxRetries: 0 })
+  google = new GoogleGenAI({ apiKey: 'unused', httpOptions: { baseUrl: gateway.url } })
 })
 
 afterAll(async () => {
@@ -282,7 +285,55 @@ const messages: Client = async (model, { user, results }, stream) => {
   }
 }
 
-const clients = { chat, responses, messages }
+const gemini: Client = async (model, { user, results }, stream) => {
+  const request: Parameters<GoogleGenAI['models']['generateContent']>[0] = {
+    model,
+    config: {
+      systemInstruction: 'Be brief.',
+      tools: [
+        { functionDeclarations: [{ name: 'get_weather', description: 'Weather', parametersJsonSchema: schema }] },
+      ],
+    },
+    contents: [
+      { role: 'user', parts: [{ text: user }] },
+      ...(results
+        ? [
+            {
+              role: 'model',
+              parts: results.calls.map(({ id, name, arguments: args }) => ({
+                functionCall: { id, name, args: args as Record<string, unknown> },
+              })),
+            },
+            {
+              role: 'user',
+              parts: results.outputs.map((output, i) => {
+                const { id, name } = results.calls[i]!
+                return { functionResponse: { id, name, response: { output } } }
+              }),
+            },
+          ]
+        : []),
+    ],
+  }
+  const pieces: GenerateContentResponse[] = []
+  if (stream) for await (const piece of await google.models.generateContentStream(request)) pieces.push(piece)
+  else pieces.push(await google.models.generateContent(request))
+  const candidates = pieces.flatMap((piece): Candidate[] => piece.candidates ?? [])
+  const parts = candidates.flatMap(({ content }) => content?.parts ?? [])
+  const usage = pieces.at(-1)?.usageMetadata
+  return {
+    text: parts.map(({ text }) => text ?? '').join(''),
+    calls: parts.flatMap(({ functionCall: call }) =>
+      call ? [{ id: call.id ?? `of ${JSON.stringify(call.args)}`, name: call.name!, arguments: call.args }] : [],
+    ),
+    // Google says STOP after calls too; aimock, whose answers pass through, has a word of its own.
+    finish: candidates.at(-1)?.finishReason?.replace('FUNCTION_CALL', 'STOP'),
+    input: usage?.promptTokenCount,
+    output: usage?.candidatesTokenCount,
+  }
+}
+
+const clients = { chat, responses, messages, gemini }
 const providers = [
   'openai',
   'openai-responses',
@@ -298,6 +349,7 @@ const ended: Record<keyof typeof clients, [answered: string, called: string]> = 
   chat: ['stop', 'tool_calls'],
   responses: ['completed', 'completed'],
   messages: ['end_turn', 'tool_use'],
+  gemini: ['STOP', 'STOP'],
 }
 
 describe.each(Object.keys(clients) as (keyof typeof clients)[])('%s', (api) => {
@@ -333,6 +385,21 @@ describe.each(Object.keys(clients) as (keyof typeof clients)[])('%s', (api) => {
         expect((error as InstanceType<typeof Anthropic.APIError>).error).toMatchObject({
           type: 'error',
           error: { type: 'invalid_request_error', message: expect.stringContaining('scripted refusal') },
+        })
+      } else if (api === 'gemini') {
+        expect(error).toBeInstanceOf(ApiError)
+        const { status, message } = error as ApiError
+        expect(status).toBe(400)
+        // The SDK's message is the whole body.
+        expect(JSON.parse(message)).toMatchObject({
+          error: {
+            code: 400,
+            status: 'INVALID_ARGUMENT',
+            message: expect.stringContaining('scripted refusal'),
+            details: expect.arrayContaining([
+              { '@type': 'type.googleapis.com/google.rpc.RequestInfo', requestId: expect.any(String) },
+            ]),
+          },
         })
       } else {
         expect(error).toBeInstanceOf(OpenAI.BadRequestError)

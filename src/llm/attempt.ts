@@ -205,7 +205,7 @@ export class Attempt implements Exchange {
     const set: [string, string][] = []
     const outgoing = this.#outgoing as Outgoing
     if (this.#plan.request.stream) set.push(['cache-control', 'no-cache'])
-    if (outgoing.route.dialect !== this.#plan.format)
+    if (outgoing.route.dialect !== this.#plan.request.format)
       set.push(['content-type', this.#plan.request.stream ? 'text/event-stream; charset=utf-8' : 'application/json'])
     set.push(...this.#plan.answerHeaders(this, complete))
     return { set, remove: removedResponseHeaders }
@@ -224,7 +224,7 @@ export class Attempt implements Exchange {
   }
 
   #localAnswer(error: ApiError): LocalAnswer {
-    const answer = localError(this.#plan.request.operation, error, this.#plan.id)
+    const answer = localError(this.#plan.request.format, error, this.#plan.id)
     answer.headers.push(...this.#plan.triedHeaders())
     return answer
   }

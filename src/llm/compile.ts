@@ -43,7 +43,15 @@ export interface LlmRules {
   readonly patterns: readonly string[]
 }
 
-const operations: readonly Operation[] = ['chat', 'completions', 'messages', 'responses', 'embeddings', 'count_tokens']
+const operations: readonly Operation[] = [
+  'chat',
+  'completions',
+  'messages',
+  'responses',
+  'generate_content',
+  'embeddings',
+  'count_tokens',
+]
 
 /**
  * Compiles the rules: providers, targets, pools.

@@ -9,7 +9,7 @@
 /** A JSON object as it came off the wire. */
 export type JsonObject = { [key: string]: unknown }
 
-/** The wire formats this service reads and writes. `gemini` and `converse` are spoken by providers only. */
+/** The wire formats this service reads and writes. `completions` is spoken by clients only, `converse` by providers. */
 export type DialectName = 'chat' | 'completions' | 'messages' | 'responses' | 'gemini' | 'converse'
 
 /**

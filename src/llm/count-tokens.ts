@@ -1,8 +1,10 @@
 import type { Conversation, JsonObject } from './conversation.ts'
 import type { RequestContext } from './dialect.ts'
 import * as converse from './dialects/converse/count-tokens.ts'
+import * as geminiClient from './dialects/gemini/count-client.ts'
 import * as gemini from './dialects/gemini/count-tokens.ts'
-import type { ProviderDialectName } from './dialects/index.ts'
+import type { ClientDialectName, ProviderDialectName } from './dialects/index.ts'
+import * as messages from './dialects/messages/count-tokens.ts'
 import { responses } from './dialects/responses/index.ts'
 import { ApiError } from './errors.ts'
 import { countOf } from './fields.ts'
@@ -27,9 +29,18 @@ const openai: TokenCounter = {
   },
 }
 
-/** `messages` is not among them: Anthropic's own count passes through. */
 export const tokenCounters: Partial<Record<ProviderDialectName, TokenCounter>> = {
   gemini,
+  messages,
   converse,
   responses: openai,
 }
+
+/** How a client asks for a count, by the format of its API. */
+export interface CountClient {
+  /** @throws {ApiError} 400 as readRequest does */
+  readCountRequest(body: JsonObject): Conversation
+  writeCountAnswer(tokens: number): JsonObject
+}
+
+export const countClients: Partial<Record<ClientDialectName, CountClient>> = { messages, gemini: geminiClient }

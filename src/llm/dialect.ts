@@ -25,9 +25,10 @@ export interface ClientDialect {
   /**
    * Takes what other providers made (see Opaque) out of a request that goes on in this very format: after a switch of
    * provider in mid-conversation, the provider would refuse it. Called only where the marks of src/llm/opaque.ts occur.
+   * @param model the model's name at the provider, for APIs that want other things of other models
    * @returns the body to send, or undefined where it may stay as it is
    */
-  withoutForeign?(body: JsonObject): JsonObject | undefined
+  withoutForeign?(body: JsonObject, model?: string): JsonObject | undefined
 }
 
 /** The half that a provider's API needs: requests go out to it, its answers come in. */

@@ -2,9 +2,9 @@ import type { AgentRequest, Decision, LocalAnswer, Protocol } from '../protocol.
 import { chooseFirst } from './balance.ts'
 import type { Lineup, LlmRules } from './compile.ts'
 import type { Conversation, JsonObject } from './conversation.ts'
-import { type ClientDialectName, clientDialects } from './dialects/index.ts'
-import { readCountRequest } from './dialects/messages/count-tokens.ts'
-import { endpointOf } from './endpoints.ts'
+import { countClients } from './count-tokens.ts'
+import { type ClientDialectName, type ClientFormat, clientDialects } from './dialects/index.ts'
+import { type Call, type Endpoint, endpointOf } from './endpoints.ts'
 import { ApiError } from './errors.ts'
 import { parseObject } from './json.ts'
 import { localError } from './local.ts'
@@ -24,53 +24,35 @@ export class LlmProtocol implements Protocol {
   }
 
   decide(request: AgentRequest): Decision {
-    const endpoint = endpointOf(request.method, request.path)
+    const endpoint = endpointOf(request.method, request.path, request.headers.has('anthropic-version'))
     switch (endpoint.type) {
-      case 'operation':
+      case 'call':
         try {
-          return this.#plan(request, endpoint.operation)
+          return this.#plan(request, endpoint)
         } catch (error) {
           if (!(error instanceof ApiError)) throw error
-          return { type: 'answer', answer: localError(endpoint.operation, error, request.id) }
+          return { type: 'answer', answer: localError(endpoint.format, error, request.id) }
         }
       case 'models':
-        return { type: 'answer', answer: this.#models(request, endpoint.name) }
-      case 'method_not_allowed': {
-        const error = new ApiError(
-          405,
-          'invalid_request_error',
-          `${request.method} is not possible here; use ${endpoint.allowed}.`,
-          { code: 'method_not_allowed' },
-        )
-        const answer = localError('chat', error, request.id)
-        answer.headers.push(['allow', endpoint.allowed])
+        return { type: 'answer', answer: this.#models(request, endpoint) }
+      case 'refused': {
+        const answer = localError(endpoint.format, endpoint.error, request.id)
+        if (endpoint.allowed !== undefined) answer.headers.push(['allow', endpoint.allowed])
         return { type: 'answer', answer }
-      }
-      case 'unknown': {
-        const error = new ApiError(
-          404,
-          'not_found_error',
-          'There is no such endpoint. This gateway serves /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, /v1/messages/count_tokens and /v1/models.',
-          { code: 'unknown_endpoint' },
-        )
-        return { type: 'answer', answer: localError('chat', error, request.id) }
       }
     }
   }
 
-  #models(request: AgentRequest, name: string | undefined): LocalAnswer {
-    if (name === undefined) return modelList(this.#rules, request.headers.has('anthropic-version'))
-    if (this.#rules.model(name)) return oneModel(name, request.headers.has('anthropic-version'))
-    return localError(
-      request.headers.has('anthropic-version') ? 'messages' : 'chat',
-      this.#unknownModel(name),
-      request.id,
-    )
+  #models(request: AgentRequest, { name, format }: Endpoint & { type: 'models' }): LocalAnswer {
+    if (name === undefined) return modelList(this.#rules, format)
+    if (this.#rules.model(name)) return oneModel(this.#rules, name, format)
+    return localError(format, unknownModel(name, format), request.id)
   }
 
-  #plan(request: AgentRequest, operation: Operation): Decision {
+  #plan(request: AgentRequest, call: Call): Decision {
     const json = readBody(request)
-    if (typeof json.model !== 'string' || json.model === '')
+    const name = call.model ?? json.model
+    if (typeof name !== 'string' || name === '')
       throw new ApiError(
         400,
         'invalid_request_error',
@@ -80,20 +62,20 @@ export class LlmProtocol implements Protocol {
           param: 'model',
         },
       )
-    const model = this.#rules.model(json.model)
-    if (!model) throw this.#unknownModel(json.model)
-    const lineup = model.lineup(operation)
+    const model = this.#rules.model(name)
+    if (!model) throw unknownModel(name, call.format)
+    const lineup = model.lineup(call.operation)
     if (!lineup)
       throw new ApiError(
         400,
         'invalid_request_error',
-        `No provider of the model ${json.model} serves ${request.path}. Choose another model.`,
+        `No provider of the model ${name} serves ${request.path}. Choose another model.`,
         {
           code: 'unsupported_operation',
           param: 'model',
         },
       )
-    const client = new ParsedRequest(operation, json.model, request, json)
+    const client = new ParsedRequest(call, name, request, json)
     const [group, member] = chooseFirst(lineup.groups, request.arrived)
     const { order, first } = writeFirst(client, lineup, group, member)
     const plan = new LlmPlan({
@@ -108,16 +90,17 @@ export class LlmProtocol implements Protocol {
     })
     return { type: 'plan', plan }
   }
+}
 
-  #unknownModel(name: string): ApiError {
-    const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name
-    return new ApiError(
-      404,
-      'not_found_error',
-      `There is no model ${JSON.stringify(shown)} here. GET /v1/models lists the names you can use.`,
-      { code: 'model_not_found', param: 'model' },
-    )
-  }
+function unknownModel(name: string, format: ClientFormat): ApiError {
+  const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name
+  const list = format === 'gemini' ? '/v1beta/models' : '/v1/models'
+  return new ApiError(
+    404,
+    'not_found_error',
+    `There is no model ${JSON.stringify(shown)} here. GET ${list} lists the names you can use.`,
+    { code: 'model_not_found', param: 'model' },
+  )
 }
 
 type Order = Lineup['orders'][number][number]
@@ -198,6 +181,7 @@ function readBody(request: AgentRequest): JsonObject {
 
 class ParsedRequest implements ClientRequest {
   readonly operation: Operation
+  readonly format: ClientFormat
   readonly model: string
   readonly stream: boolean
   readonly bytes: Uint8Array
@@ -205,10 +189,11 @@ class ParsedRequest implements ClientRequest {
   readonly headers: Readonly<Record<string, string | undefined>>
   #conversation: Conversation | undefined
 
-  constructor(operation: Operation, model: string, request: AgentRequest, json: JsonObject) {
+  constructor({ operation, format, stream }: Call, model: string, request: AgentRequest, json: JsonObject) {
     this.operation = operation
+    this.format = format
     this.model = model
-    this.stream = json.stream === true && operation !== 'embeddings' && operation !== 'count_tokens'
+    this.stream = stream ?? (json.stream === true && operation !== 'embeddings' && operation !== 'count_tokens')
     this.bytes = request.body
     this.json = json
     const { headers } = request
@@ -220,12 +205,14 @@ class ParsedRequest implements ClientRequest {
   }
 
   conversation(): Conversation {
-    const conversation =
-      this.#conversation ??
-      (this.operation === 'count_tokens'
-        ? readCountRequest(this.json)
-        : clientDialects[this.operation as ClientDialectName].readRequest(this.json))
-    this.#conversation = conversation
-    return conversation
+    this.#conversation ??= { ...this.#read(), stream: this.stream }
+    return this.#conversation
+  }
+
+  #read(): Conversation {
+    const format = this.format as ClientDialectName
+    return this.operation === 'count_tokens'
+      ? countClients[format]!.readCountRequest(this.json)
+      : clientDialects[format].readRequest(this.json)
   }
 }

@@ -1,13 +1,16 @@
 import type { LocalAnswer } from '../protocol.ts'
 import type { JsonObject } from './conversation.ts'
-import { clientDialects } from './dialects/index.ts'
+import { withRequestInfo } from './dialects/gemini/write-error.ts'
+import { type ClientFormat, clientDialects } from './dialects/index.ts'
 import type { ApiError } from './errors.ts'
-import type { Operation } from './providers/provider.ts'
 
 /** An error in the format of the API that was called, with the request's id. */
-export function localError(operation: Operation, error: ApiError, requestId: string): LocalAnswer {
-  const dialect = operation === 'embeddings' ? 'chat' : operation === 'count_tokens' ? 'messages' : operation
-  const answer = localJson(error.status, { ...clientDialects[dialect].writeError(error), request_id: requestId })
+export function localError(format: ClientFormat, error: ApiError, requestId: string): LocalAnswer {
+  const body = clientDialects[format === 'openai-embeddings' ? 'chat' : format].writeError(error)
+  const answer = localJson(
+    error.status,
+    format === 'gemini' ? withRequestInfo(body, requestId) : { ...body, request_id: requestId },
+  )
   if (error.retryAfter !== undefined)
     answer.headers.push(['retry-after', String(Math.max(1, Math.ceil(error.retryAfter)))])
   return answer

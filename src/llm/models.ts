@@ -1,30 +1,39 @@
 import type { LocalAnswer } from '../protocol.ts'
 import type { LlmRules } from './compile.ts'
+import type { JsonObject } from './conversation.ts'
+import type { ClientDialectName } from './dialects/index.ts'
 import { localJson } from './local.ts'
 
-/**
- * GET /v1/models: the names of the rules, patterns left out since no client can ask for one.
- * @param anthropic whether the client speaks Anthropic's API (it sends anthropic-version), whose list looks different
- */
-export function modelList(rules: LlmRules, anthropic: boolean): LocalAnswer {
+/** GET /v1/models and /v1beta/models: the names of the rules, patterns left out since no client can ask for one. */
+export function modelList(rules: LlmRules, format: ClientDialectName): LocalAnswer {
   const names = [...rules.modelNames].sort()
-  return localJson(
-    200,
-    anthropic
-      ? {
-          data: names.map(anthropicModel),
-          has_more: false,
-          first_id: names[0] ?? null,
-          last_id: names.at(-1) ?? null,
-        }
-      : { object: 'list', data: names.map(openaiModel) },
-  )
+  const list = names.map((name) => modelObject(rules, name, format))
+  if (format === 'gemini') return localJson(200, { models: list })
+  if (format === 'messages')
+    return localJson(200, { data: list, has_more: false, first_id: names[0] ?? null, last_id: names.at(-1) ?? null })
+  return localJson(200, { object: 'list', data: list })
 }
 
-/** GET /v1/models/NAME. */
-export function oneModel(name: string, anthropic: boolean): LocalAnswer {
-  return localJson(200, anthropic ? anthropicModel(name) : openaiModel(name))
+/** GET /v1/models/NAME and /v1beta/models/NAME. */
+export function oneModel(rules: LlmRules, name: string, format: ClientDialectName): LocalAnswer {
+  return localJson(200, modelObject(rules, name, format))
 }
 
-const openaiModel = (id: string) => ({ id, object: 'model', created: 0, owned_by: 'chaperone' })
-const anthropicModel = (id: string) => ({ type: 'model', id, display_name: id, created_at: '1970-01-01T00:00:00Z' })
+function modelObject(rules: LlmRules, id: string, format: ClientDialectName): JsonObject {
+  switch (format) {
+    case 'gemini':
+      return { name: `models/${id}`, displayName: id, supportedGenerationMethods: methodsOf(rules, id) }
+    case 'messages':
+      return { type: 'model', id, display_name: id, created_at: '1970-01-01T00:00:00Z' }
+    default:
+      return { id, object: 'model', created: 0, owned_by: 'chaperone' }
+  }
+}
+
+function methodsOf(rules: LlmRules, name: string): string[] {
+  const model = rules.model(name)
+  return [
+    ...(model?.lineup('generate_content') ? ['generateContent', 'streamGenerateContent'] : []),
+    ...(model?.lineup('count_tokens') ? ['countTokens'] : []),
+  ]
+}

@@ -1,7 +1,15 @@
 import type { Conversation, JsonObject } from './conversation.ts'
 import { tokenCounters } from './count-tokens.ts'
 import type { ClientDialect, RequestContext } from './dialect.ts'
-import { type ClientDialectName, clientDialects, type ProviderDialectName, providerDialects } from './dialects/index.ts'
+import { countedRequest } from './dialects/gemini/count-client.ts'
+import { foreignMark as geminiMark } from './dialects/gemini/proof.ts'
+import {
+  type ClientDialectName,
+  type ClientFormat,
+  clientDialects,
+  type ProviderDialectName,
+  providerDialects,
+} from './dialects/index.ts'
 import { embeddingDialects, readEmbeddingRequest } from './embeddings/index.ts'
 import { ApiError } from './errors.ts'
 import { isObject } from './json.ts'
@@ -11,6 +19,8 @@ import { prependMembers, replaceSpan, stringMember } from './splice.ts'
 /** A client's request, parsed once, written out once an attempt. */
 export interface ClientRequest {
   readonly operation: Operation
+  /** The wire format of the client's API. */
+  readonly format: ClientFormat
   /** The model the client asked for. */
   readonly model: string
   readonly stream: boolean
@@ -35,18 +45,6 @@ export interface Outgoing {
   readonly drops: readonly string[]
 }
 
-/** The wire format of an operation's clients. */
-export function clientFormat(operation: Operation): Route['dialect'] {
-  switch (operation) {
-    case 'embeddings':
-      return 'openai-embeddings'
-    case 'count_tokens':
-      return 'messages'
-    default:
-      return operation
-  }
-}
-
 /**
  * Writes a request for one target.
  * @param model the model's name at the provider
@@ -58,7 +56,7 @@ export function writeOutgoing(request: ClientRequest, provider: Provider, model:
     throw new ApiError(400, 'invalid_request_error', `The provider of this model has no ${request.operation}.`, {
       code: 'unsupported_operation',
     })
-  if (route.dialect === clientFormat(request.operation)) return sameFormat(request, provider, model, route)
+  if (route.dialect === request.format) return sameFormat(request, provider, model, route)
   const drops: string[] = []
   const body = translated(request, provider, model, route, drops)
   return { route, body: encode(body), unchanged: false, hideUsage: false, drops }
@@ -67,8 +65,9 @@ export function writeOutgoing(request: ClientRequest, provider: Provider, model:
 /** The client's format is the target's: the bytes stay, but for the model's name and what the address wants. */
 function sameFormat(request: ClientRequest, provider: Provider, model: string, route: Route): Outgoing {
   const { bytes } = request
-  const cleaned = withoutForeign(request)
+  const cleaned = withoutForeign(request, model)
   const json = cleaned ?? request.json
+  if (route.dialect === 'gemini') return sameGemini(request, provider, json, route)
   const hideUsage =
     request.stream &&
     (route.dialect === 'chat' || route.dialect === 'completions') &&
@@ -93,13 +92,22 @@ function sameFormat(request: ClientRequest, provider: Provider, model: string, r
   return { route, body, unchanged: body === bytes, hideUsage, drops: [] }
 }
 
-const foreignMark = Buffer.from('chaperone')
+/** Gemini's path names the model, so its bodies go through as they are; counting is asked for in two forms. */
+function sameGemini(request: ClientRequest, provider: Provider, json: JsonObject, route: Route): Outgoing {
+  const unchanged = json === request.json && !route.shaped
+  const body = provider.shape && route.shaped ? provider.shape(countedRequest(json), route, request.headers) : json
+  return { route, body: unchanged ? request.bytes : encode(body), unchanged, hideUsage: false, drops: [] }
+}
+
+/** What the marks of src/llm/opaque.ts begin with, as text and in the base64 that Gemini's clients see. */
+const foreignMarks = ['chaperone', geminiMark].map((mark) => Buffer.from(mark))
 
 /** The request without what other providers made; undefined where there is nothing of the kind. */
-function withoutForeign({ bytes, json, operation }: ClientRequest): JsonObject | undefined {
-  if (!Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(foreignMark)) return undefined
-  const dialect: ClientDialect | undefined = clientDialects[operation as ClientDialectName]
-  return dialect?.withoutForeign?.(json)
+function withoutForeign({ bytes, json, format }: ClientRequest, model: string): JsonObject | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (!foreignMarks.some((mark) => text.includes(mark))) return undefined
+  const dialect: ClientDialect | undefined = clientDialects[format as ClientDialectName]
+  return dialect?.withoutForeign?.(json, model)
 }
 
 /** Whether the client asked for usage in the stream itself. */

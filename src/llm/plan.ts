@@ -6,9 +6,8 @@ import type { Usage } from './conversation.ts'
 import type { AnswerContext } from './dialect.ts'
 import { ApiError } from './errors.ts'
 import { localError } from './local.ts'
-import { asksForUsage, type ClientRequest, clientFormat, type Outgoing, writeOutgoing } from './outgoing.ts'
+import { asksForUsage, type ClientRequest, type Outgoing, writeOutgoing } from './outgoing.ts'
 import type { Cost } from './prices.ts'
-import type { Route } from './providers/provider.ts'
 
 /** What a plan needs of the world. */
 export interface LlmContext {
@@ -28,7 +27,6 @@ export class LlmPlan implements Plan {
   readonly pool: string
   readonly routeClass: string
   readonly request: ClientRequest
-  readonly format: Route['dialect']
   readonly #model: Model
   readonly #order: readonly Target[]
   readonly #context: LlmContext
@@ -59,7 +57,6 @@ export class LlmPlan implements Plan {
   }) {
     this.id = options.id
     this.request = options.request
-    this.format = clientFormat(options.request.operation)
     this.pool = options.order.pool.id
     this.routeClass = options.model.routeClass.id
     this.#model = options.model
@@ -101,7 +98,7 @@ export class LlmPlan implements Plan {
       })
     this.#exhausted = error
     this.#complete = true
-    const answer = localError(this.request.operation, error, this.id)
+    const answer = localError(this.request.format, error, this.id)
     answer.headers.push(...this.triedHeaders())
     return answer
   }

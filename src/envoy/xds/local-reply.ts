@@ -1,15 +1,22 @@
 import type { EnvoyJson } from './filters.ts'
-import { messagesRoutePrefix } from './route.ts'
+import { geminiRoutePrefix, messagesRoutePrefix } from './route.ts'
 
 /** One kind of answer that Envoy gives by itself, without the service. */
 interface LocalReply {
   /** CEL over the response's code details; the first that is true decides. */
   when: string
   status: number
-  type: string
+  type: keyof typeof googleCodes
   code: string
   message: string
 }
+
+/** google.rpc.Code for each type. */
+const googleCodes = {
+  request_too_large: 'INVALID_ARGUMENT',
+  overloaded_error: 'UNAVAILABLE',
+  timeout_error: 'DEADLINE_EXCEEDED',
+} as const
 
 /**
  * What Envoy says on its own, in words that tell the client what to do. Denials (`ext_authz_denied`) and answers of
@@ -71,6 +78,22 @@ function anthropic(reply: LocalReply): EnvoyJson {
   return { type: 'error', error: { type: reply.type, message: reply.message }, request_id: requestId }
 }
 
+/** Google's error object, for clients of the Gemini API: the request's id is one of its details. */
+function google(reply: LocalReply): EnvoyJson {
+  const type = 'type.googleapis.com/google.rpc.'
+  return {
+    error: {
+      code: reply.status,
+      message: reply.message,
+      status: googleCodes[reply.type],
+      details: [
+        { '@type': `${type}ErrorInfo`, reason: reply.code.toUpperCase(), domain: 'chaperone' },
+        { '@type': `${type}RequestInfo`, requestId },
+      ],
+    },
+  }
+}
+
 /** OpenAI's error object, for everyone else. */
 function openai(reply: LocalReply): EnvoyJson {
   return { error: { message: reply.message, type: reply.type, param: null, code: reply.code }, request_id: requestId }
@@ -97,6 +120,7 @@ export function localReplies(maxRequestBytes: number): EnvoyJson {
   return {
     mappers: replies(maxRequestBytes).flatMap((reply) => [
       mapper(reply, `xds.route_name.startsWith("${messagesRoutePrefix}") && (${reply.when})`, anthropic(reply)),
+      mapper(reply, `xds.route_name.startsWith("${geminiRoutePrefix}") && (${reply.when})`, google(reply)),
       mapper(reply, reply.when, openai(reply)),
     ]),
   }

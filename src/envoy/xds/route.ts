@@ -7,22 +7,28 @@ export const retriableStatuses: readonly number[] = [408, 429]
 
 const ms = (value: number) => `${value / 1000}s`
 
-/** The prefix of the names of routes whose clients expect Anthropic's error format. Local replies look at it. */
+/** The prefixes of the names of routes whose clients expect Anthropic's or Google's error format. Local replies look at them. */
 export const messagesRoutePrefix = 'messages'
+export const geminiRoutePrefix = 'gemini'
+
+/** The paths of each family of clients; the first that matches decides. */
+const paths = [
+  { family: messagesRoutePrefix, prefix: '/v1/messages' },
+  { family: geminiRoutePrefix, prefix: '/v1beta/' },
+  // Under /v1 only Google's methods are POSTed to; a list of models is OpenAI's.
+  { family: geminiRoutePrefix, prefix: '/v1/models/', headers: [{ name: ':method', string_match: { exact: 'POST' } }] },
+  { family: 'openai', prefix: '/' },
+]
 
 /**
  * The route configuration. A request is matched twice: on arrival (by path only), and again after stage 1, which has
  * by then said the cluster and the class.
  */
 export function routeConfig(classes: readonly RouteClass[], maxRequestBytes: number): EnvoyJson {
-  const paths = [
-    { family: messagesRoutePrefix, prefix: '/v1/messages' },
-    { family: 'openai', prefix: '/' },
-  ]
-  const routes = paths.flatMap(({ family, prefix }) => [
+  const routes = paths.flatMap(({ family, prefix, headers = [] }) => [
     ...classes.map((kind) => ({
       name: `${family}/${kind.id}`,
-      match: { prefix, headers: [{ name: routeHeader, string_match: { exact: kind.id } }] },
+      match: { prefix, headers: [...headers, { name: routeHeader, string_match: { exact: kind.id } }] },
       request_headers_to_remove: ownRequestHeaders,
       // Envoy's default of 1 MiB would silently give up the retry of a larger request.
       request_body_buffer_limit: maxRequestBytes + 65_536,
@@ -42,7 +48,7 @@ export function routeConfig(classes: readonly RouteClass[], maxRequestBytes: num
     {
       // Before stage 1 has spoken. It never gets further: stage 1 answers or sets the class.
       name: family,
-      match: { prefix },
+      match: { prefix, headers },
       direct_response: { status: 500, body: { inline_string: 'not decided' } },
     },
   ])

@@ -7,7 +7,7 @@ import { messages } from './messages/index.ts'
 import { responses } from './responses/index.ts'
 
 /** The dialects that clients speak. */
-export const clientDialects = { chat, completions, messages, responses } as const satisfies Record<
+export const clientDialects = { chat, completions, messages, responses, gemini } as const satisfies Record<
   string,
   ClientDialect & ObservedDialect
 >
@@ -20,6 +20,9 @@ export const providerDialects = { chat, messages, responses, gemini, converse } 
 
 export type ClientDialectName = keyof typeof clientDialects
 export type ProviderDialectName = keyof typeof providerDialects
+
+/** The wire format of a client's API. */
+export type ClientFormat = ClientDialectName | 'openai-embeddings'
 
 /** The wire formats that stream as server-sent events and can be watched as they pass. */
 export const observedDialects: Record<ClientDialectName, ObservedDialect> = clientDialects

@@ -20,6 +20,7 @@ export function anthropic(name: string, rule: ProviderRuleOf<'anthropic'>, secre
     completions: route('completions', 'messages', messages),
     responses: route('responses', 'messages', messages),
     messages: route('messages', 'messages', messages),
+    generate_content: route('generate_content', 'messages', messages),
     count_tokens: route('count_tokens', 'messages', `${messages}/count_tokens`),
   }
   return {

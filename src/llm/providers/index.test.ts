@@ -39,7 +39,15 @@ const rules: Record<string, { type: ProviderType } & Record<string, unknown>> = 
 }
 
 const secrets = secretsOf({ [env('SECRET')]: 'the-secret' })
-const operations: Operation[] = ['chat', 'completions', 'messages', 'responses', 'embeddings', 'count_tokens']
+const operations: Operation[] = [
+  'chat',
+  'completions',
+  'messages',
+  'responses',
+  'generate_content',
+  'embeddings',
+  'count_tokens',
+]
 
 function make(rule: { type: ProviderType } & Record<string, unknown>): Provider {
   if (rule.type !== 'vertex') return createProvider('p', ruleOf(rule) as ProviderRule, secrets)

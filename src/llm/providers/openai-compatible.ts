@@ -54,6 +54,7 @@ function routesOf(base: string, has: ReadonlySet<Api>): RouteTable {
     const api = has.has(operation) ? operation : fallback
     if (api) table[operation] = at(operation, api)
   }
+  if (fallback) table.generate_content = at('generate_content', fallback)
   if (has.has('embeddings')) table.embeddings = at('embeddings', 'embeddings')
   if (has.has('messages')) table.count_tokens = route('count_tokens', 'messages', `${base}/messages/count_tokens`)
   return table

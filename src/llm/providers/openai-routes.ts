@@ -6,7 +6,7 @@ import { type RouteTable, route } from './routes.ts'
 /**
  * The routes of a server with OpenAI's API.
  * @param path makes the whole path, query included, of an API's own: `/chat/completions`
- * @param translateTo the API that requests of other APIs (messages) become
+ * @param translateTo the API that requests of other APIs (messages, generateContent) become
  * @param responses whether the server has /responses
  */
 export function openaiRoutes(
@@ -18,11 +18,13 @@ export function openaiRoutes(
   const native = responses
     ? route('responses', 'responses', path('/responses'))
     : { ...chat, operation: 'responses' as const }
+  const translated = translateTo === 'responses' ? native : chat
   return {
     chat,
     completions: route('completions', 'completions', path('/completions')),
     responses: native,
-    messages: { ...(translateTo === 'responses' ? native : chat), operation: 'messages' },
+    messages: { ...translated, operation: 'messages' },
+    generate_content: { ...translated, operation: 'generate_content' },
     embeddings: route('embeddings', 'openai-embeddings', path('/embeddings')),
     ...(responses && {
       count_tokens: { ...route('count_tokens', 'responses', path('/responses/input_tokens')), shaped: true },

@@ -3,7 +3,14 @@ import type { DialectName, JsonObject } from '../conversation.ts'
 import type { Quirks } from '../dialect.ts'
 
 /** What a client asked for, named for the endpoint it called. */
-export type Operation = 'chat' | 'completions' | 'messages' | 'responses' | 'embeddings' | 'count_tokens'
+export type Operation =
+  | 'chat'
+  | 'completions'
+  | 'messages'
+  | 'responses'
+  | 'generate_content'
+  | 'embeddings'
+  | 'count_tokens'
 
 /** The forms of an embeddings request; each is read and written by src/llm/embeddings. */
 export type EmbeddingApi =

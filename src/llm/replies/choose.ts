@@ -1,4 +1,4 @@
-import { tokenCounters } from '../count-tokens.ts'
+import { countClients, tokenCounters } from '../count-tokens.ts'
 import type { AnswerContext, Observed } from '../dialect.ts'
 import {
   type ClientDialectName,
@@ -7,9 +7,8 @@ import {
   type ProviderDialectName,
   providerDialects,
 } from '../dialects/index.ts'
-import { writeCountAnswer } from '../dialects/messages/count-tokens.ts'
 import { embeddingDialects, readEmbeddingRequest, writeEmbeddingAnswer } from '../embeddings/index.ts'
-import { type ClientRequest, clientFormat, type Outgoing } from '../outgoing.ts'
+import type { ClientRequest, Outgoing } from '../outgoing.ts'
 import type { EmbeddingApi } from '../providers/provider.ts'
 import { ErrorReply } from './error.ts'
 import { PassedStream } from './passed-stream.ts'
@@ -31,7 +30,7 @@ export function chooseReply(
   context: () => AnswerContext,
 ): Reply {
   const { dialect } = outgoing.route
-  const format = clientFormat(request.operation)
+  const { format } = request
   // Embedding APIs have the errors of the provider's chat API, or OpenAI's.
   const provider = providerDialects[errorDialects[dialect] ?? (dialect as ProviderDialectName)]
   if (status < 200 || status >= 300) return new ErrorReply(status, provider.readError)
@@ -51,9 +50,10 @@ export function chooseReply(
   }
   if (request.operation === 'count_tokens') {
     const counter = tokenCounters[dialect as ProviderDialectName]
-    return new TranslatedWhole((json) => writeCountAnswer(counter!.readCountAnswer(json)))
+    const client = countClients[format as ClientDialectName]
+    return new TranslatedWhole((json) => client!.writeCountAnswer(counter!.readCountAnswer(json)))
   }
-  const client = clientDialects[request.operation as ClientDialectName]
+  const client = clientDialects[format as ClientDialectName]
   if (streams) return new TranslatedStream(provider.readStream(), client.writeStream(context()), seen)
   return new TranslatedWhole((json) => {
     const answer = provider.readAnswer(json)

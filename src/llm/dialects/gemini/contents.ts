@@ -177,7 +177,7 @@ function callArguments(part: ToolCallPart, context: RequestContext): JsonObject 
 }
 
 /** Google's documented stand-in for the signature of a call that Gemini did not make. */
-const foreignSignature = 'skip_thought_signature_validator'
+export const foreignSignature = 'skip_thought_signature_validator'
 
 /**
  * Gemini 3 refuses a request in which the first call of a step of the running turn has no signature: after a switch

@@ -23,7 +23,7 @@ function fileData(
   context: RequestContext,
 ): FileData {
   if (media.kind === 'file') {
-    if (!googleFile.test(media.id))
+    if (!isGoogleFile(media.id))
       context.refuse(
         field,
         'a file id means nothing to Gemini, which knows uploaded files by their URI. Send the content inline or by URL.',
@@ -40,8 +40,10 @@ function fileData(
   return { fileUri: media.url, mimeType }
 }
 
-/** A file of the Gemini Files API or of Cloud Storage. */
-const googleFile = /^(?:gs:\/\/|https:\/\/generativelanguage\.googleapis\.com\/)./
+/** Whether a URI is that of a file of the Gemini Files API or of Cloud Storage. */
+export function isGoogleFile(uri: string): boolean {
+  return /^(?:gs:\/\/|https:\/\/generativelanguage\.googleapis\.com\/)./.test(uri)
+}
 
 const types: Record<string, string> = {
   png: 'image/png',
@@ -64,7 +66,7 @@ const types: Record<string, string> = {
 }
 
 /** @returns the media type that the extension of the URL's path stands for. */
-function typeByName(url: string): string | undefined {
+export function typeByName(url: string): string | undefined {
   if (!URL.canParse(url)) return undefined
   const extension = /\.([a-z0-9]+)$/i.exec(new URL(url).pathname)?.[1]?.toLowerCase()
   return extension !== undefined && Object.hasOwn(types, extension) ? types[extension] : undefined
@@ -78,6 +80,15 @@ const audioTypes: Record<string, string> = {
   aac: 'audio/aac',
   ogg: 'audio/ogg',
   flac: 'audio/flac',
+}
+
+/** @returns OpenAI's name for a sound format; for one that is not listed, its own */
+export function audioFormat(mediaType: string): string {
+  const subtype = mediaType
+    .toLowerCase()
+    .replace(/^audio\/(?:x-)?|;.*$/gs, '')
+    .trim()
+  return subtype === 'mpeg' ? 'mp3' : subtype
 }
 
 export function writeAudio(part: AudioPart, context: RequestContext): MediaPart {
