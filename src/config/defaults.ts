@@ -81,13 +81,19 @@ export function defaultRules(env: NodeJS.ProcessEnv, demoUrl?: string): { rules:
   const demo = first === undefined
   if (demo) providers.demo = { type: 'openai-compatible', baseUrl: demoUrl ?? 'http://127.0.0.1:4010/v1' }
   models['*'] = { targets: [{ provider: first ?? 'demo' }] }
-  return { rules: { listeners: { default: listener(env) }, providers, models }, demo }
+  return {
+    rules: {
+      listeners: { default: place(env, 'CHAPERONE') },
+      telemetry: place(env, 'CHAPERONE_TELEMETRY'),
+      providers,
+      models,
+    },
+    demo,
+  }
 }
 
-/** CHAPERONE_ADDRESS and CHAPERONE_PORT say where agents connect. */
-function listener(env: NodeJS.ProcessEnv): { address?: string; port?: number } {
-  return {
-    ...(env.CHAPERONE_ADDRESS && { address: env.CHAPERONE_ADDRESS }),
-    ...(env.CHAPERONE_PORT && { port: Number(env.CHAPERONE_PORT) }),
-  }
+/** Where to listen: PREFIX_ADDRESS and PREFIX_PORT. */
+function place(env: NodeJS.ProcessEnv, prefix: string): { address?: string; port?: number } {
+  const [address, port] = [env[`${prefix}_ADDRESS`], env[`${prefix}_PORT`]]
+  return { ...(address && { address }), ...(port && { port: Number(port) }) }
 }
