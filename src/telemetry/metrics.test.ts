@@ -42,9 +42,56 @@ test('times are in seconds', async () => {
 test.each([
   ['aborted', { aborted: true }, '200'],
   ['error', { status: 503, usage: undefined, cost: undefined }, '503'],
+  ['error', { status: 200, errorCode: 'overloaded_error' }, '200'],
 ] as const)('an outcome is %s', async (outcome, more, status) => {
   metrics.record(recordOf(more))
   expect(await value(`chaperone_requests_total{${labels},status="${status}",outcome="${outcome}"}`)).toBe(1)
+})
+
+test('attempts that failed before are no part of the time per token', async () => {
+  metrics.record(
+    recordOf({
+      durationMs: 31_000,
+      firstByteMs: 100,
+      usage: { input: 1, output: 91 },
+      attempts: [
+        { provider: 'azure', model: 'gpt', outcome: 'no_response', durationMs: 30_000 },
+        { provider: 'openai', model: 'gpt-4o-mini', outcome: '200', durationMs: 1_000 },
+      ],
+    }),
+  )
+  expect(await value(`gen_ai_server_time_per_output_token_sum{${labels}}`)).toBeCloseTo(0.01, 10)
+})
+
+test('only streams that went well say something of the first token', async () => {
+  metrics.record(recordOf({ stream: false }))
+  metrics.record(recordOf({ status: 503, usage: undefined }))
+  expect(await value(`gen_ai_server_time_to_first_token_count{${labels}}`)).toBeUndefined()
+  expect(await value(`gen_ai_server_request_duration_count{${labels}}`)).toBe(2)
+})
+
+test('estimated tokens are in the sums, not in the distribution', async () => {
+  metrics.record(recordOf({ aborted: true, usage: { input: 10, output: 5, estimated: true } }))
+  expect(await value(`chaperone_tokens_total{${labels},type="output"}`)).toBe(5)
+  expect(await value(`gen_ai_client_token_usage_count{${labels},gen_ai_token_type="output"}`)).toBeUndefined()
+})
+
+test('providers cannot make labels without end of the words for their errors', async () => {
+  const attempt = (outcome: string) => ({ provider: 'openai', model: 'm', outcome, durationMs: 1 })
+  for (let i = 0; i < 500; i++) metrics.record(recordOf({ attempts: [attempt(`200/word${i}`), attempt(`word${i}`)] }))
+  metrics.record(recordOf({ attempts: [attempt('x'.repeat(10_000))] }))
+  const text = await metrics.render()
+  const outcomes = [...text.matchAll(/attempts_total\{[^}]*outcome="([^"]+)"/g)].map(([, outcome]) => outcome!)
+  expect(outcomes).toHaveLength(102)
+  expect(outcomes).toEqual(expect.arrayContaining(['200', 'other', '200/word0', 'word49']))
+})
+
+test('a target of which nothing is known has no latency', async () => {
+  const target = 'upstream/new@1 fast'
+  upstreams.push({ target, inFlight: 0, latencyMs: 0, out: false })
+  expect(await value(`chaperone_upstream_in_flight{target="${target}"}`)).toBe(0)
+  expect(await value(`chaperone_upstream_latency_seconds{target="${target}"}`)).toBeUndefined()
+  upstreams.pop()
 })
 
 test('an aborted stream says nothing of the time per token', async () => {
@@ -74,6 +121,10 @@ test('the state of the service', async () => {
   metrics.ruleChange('rejected')
   expect(await value('chaperone_envoys')).toBe(3)
   expect(await value('chaperone_rules_changes_total{outcome="rejected"}')).toBe(1)
+  expect(await value('chaperone_rules_revision')).toBe(1)
+  metrics.ruleChange('applied')
+  expect(await value('chaperone_rules_revision')).toBe(2)
+  expect(await value('chaperone_rules_applied_timestamp_seconds')).toBeCloseTo(Date.now() / 1000, -1)
   expect(await value('chaperone_upstream_in_flight{target="upstream/openai@1 fast"}')).toBe(2)
   expect(await value('chaperone_upstream_latency_seconds{target="upstream/openai@1 fast"}')).toBe(0.25)
   expect(await value('chaperone_upstream_out{target="upstream/openai@1 fast"}')).toBe(1)

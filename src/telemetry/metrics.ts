@@ -1,7 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import type { Attributes, Histogram, ObservableResult } from '@opentelemetry/api'
+import type { Attributes, ObservableResult } from '@opentelemetry/api'
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
+import { type Histogram, Histograms } from './histograms.ts'
 import type { RequestRecord } from './record.ts'
 
 /** One target's health, as the gauges show it. */
@@ -40,15 +41,22 @@ const firstTokenBuckets = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25
 const perTokenBuckets = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]
 const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304]
 
-/** How many model names that only clients know may become labels. */
+/** How many model names that only clients know may become labels, and how long they may be. */
 const mostModels = 500
+const longestModel = 200
+/** How many of the words that providers have for their errors may become labels. */
+const mostOutcomes = 100
+const longestOutcome = 60
+/** Milliseconds between two looks at the event loop. */
+const loopResolution = 20
 
 /**
  * The metrics of finished requests and of the service itself, for Prometheus. Names and buckets follow OpenTelemetry's
  * GenAI conventions where they have some; docs/observability.md lists them all. Every label is of a bounded set.
  */
 export class Metrics {
-  readonly #exporter = new PrometheusExporter({ preventServerStart: true })
+  readonly #histograms = new Histograms()
+  readonly #exporter = new PrometheusExporter({ preventServerStart: true, metricProducers: [this.#histograms] })
   readonly #serializer = new PrometheusSerializer('', false, undefined, true, true)
   readonly #provider = new MeterProvider({ readers: [this.#exporter] })
   readonly #requests = new Totals()
@@ -60,35 +68,46 @@ export class Metrics {
   readonly #firstToken: Histogram
   readonly #perToken: Histogram
   readonly #tokenUsage: Histogram
-  readonly #loopDelay = monitorEventLoopDelay({ resolution: 20 })
+  readonly #loopDelay = monitorEventLoopDelay({ resolution: loopResolution })
   readonly #attributes = new Map<string, Attributes>()
   readonly #models = new Set<string>()
+  readonly #outcomes = new Set<string>()
+  #revision = 1
+  #appliedMs = Date.now()
   #envoys = 0
 
   /** @param upstreams asked for when somebody reads the metrics */
   constructor(upstreams: () => Iterable<UpstreamHealth>) {
     const meter = this.#provider.getMeter('chaperone')
-    const histogram = (name: string, unit: string, description: string, boundaries: number[]) =>
-      meter.createHistogram(name, { unit, description, advice: { explicitBucketBoundaries: boundaries } })
     const counter = (name: string, description: string, totals: Totals) =>
       meter.createObservableCounter(name, { description }).addCallback(totals.observe)
     const gauge = (name: string, description: string, observe: (result: ObservableResult) => void) =>
       meter.createObservableGauge(name, { description }).addCallback(observe)
 
-    this.#duration = histogram('gen_ai.server.request.duration', 's', 'The whole request', durationBuckets)
-    this.#firstToken = histogram(
+    this.#duration = this.#histograms.create(
+      'gen_ai.server.request.duration',
+      's',
+      'The whole request',
+      durationBuckets,
+    )
+    this.#firstToken = this.#histograms.create(
       'gen_ai.server.time_to_first_token',
       's',
-      'From the start of the attempt that answered to its first byte',
+      'Of streams: from the start of the attempt that answered to its first byte',
       firstTokenBuckets,
     )
-    this.#perToken = histogram(
+    this.#perToken = this.#histograms.create(
       'gen_ai.server.time_per_output_token',
       's',
-      'Of streams: the time after the first byte, divided by the tokens after the first',
+      'Of whole streams: the time after the first byte, divided by the tokens after the first',
       perTokenBuckets,
     )
-    this.#tokenUsage = histogram('gen_ai.client.token.usage', '{token}', 'Tokens of one request', tokenBuckets)
+    this.#tokenUsage = this.#histograms.create(
+      'gen_ai.client.token.usage',
+      '{token}',
+      'Tokens of one request',
+      tokenBuckets,
+    )
     counter('chaperone.requests', 'Finished requests', this.#requests)
     counter(
       'chaperone.tokens',
@@ -98,12 +117,18 @@ export class Metrics {
     counter('chaperone.cost.usd', 'What the requests cost, US dollars', this.#cost)
     counter('chaperone.attempts', 'Attempts at targets, by what came of them', this.#attempts)
     counter('chaperone.rules.changes', 'Changes of the rules, by how they went', this.#ruleChanges)
+    gauge('chaperone.rules.revision', 'Rules that have been in force since the start, counted', (result) =>
+      result.observe(this.#revision),
+    )
+    gauge('chaperone.rules.applied.timestamp.seconds', 'When the rules in force came into force', (result) =>
+      result.observe(this.#appliedMs / 1000),
+    )
     gauge('chaperone.envoys', 'Envoys connected', (result) => result.observe(this.#envoys))
     gauge('chaperone.upstream.in_flight', 'Attempts under way', (result) => {
       for (const { target, inFlight } of upstreams()) result.observe(inFlight, { target })
     })
     gauge('chaperone.upstream.latency.seconds', 'Moving average of the time to the first byte', (result) => {
-      for (const { target, latencyMs } of upstreams()) result.observe(latencyMs / 1000, { target })
+      for (const { target, latencyMs } of upstreams()) if (latencyMs > 0) result.observe(latencyMs / 1000, { target })
     })
     gauge('chaperone.upstream.out', '1 while a target is left alone after failures', (result) => {
       for (const { target, out } of upstreams()) result.observe(out ? 1 : 0, { target })
@@ -115,7 +140,8 @@ export class Metrics {
       result.observe(process.memoryUsage().heapUsed),
     )
     gauge('nodejs.eventloop.delay.p99.seconds', 'Delay of the event loop since the last reading', (result) => {
-      result.observe(this.#loopDelay.percentile(99) / 1e9)
+      // What is measured is the time between two looks, the intended part of it included.
+      result.observe(Math.max(0, this.#loopDelay.percentile(99) / 1e9 - loopResolution / 1000))
       this.#loopDelay.reset()
     })
     this.#loopDelay.enable()
@@ -123,37 +149,42 @@ export class Metrics {
 
   /** Takes a finished request. */
   record(record: RequestRecord): void {
-    const { operation, provider = '', team = '', usage } = record
+    const { operation, provider = '', team = '', usage, status, stream, firstByteMs } = record
     const base = `${operation}\n${this.#model(record)}\n${provider}\n${team}`
-    const outcome = record.aborted ? 'aborted' : record.status >= 200 && record.status < 400 ? 'ok' : 'error'
-    this.#requests.add(`${base}\n${record.status}\n${outcome}`, 1, () => ({
-      ...this.#of(base, record),
-      status: String(record.status),
-      outcome,
-    }))
-    for (const attempt of record.attempts)
-      this.#attempts.add(`${attempt.provider}\n${attempt.outcome}`, 1, () => ({
-        provider: attempt.provider,
-        outcome: attempt.outcome,
-      }))
     const attributes = this.#of(base, record)
-    this.#duration.record(record.durationMs / 1000, attributes)
-    if (record.firstByteMs !== undefined) this.#firstToken.record(record.firstByteMs / 1000, attributes)
-    if (record.cost) this.#cost.add(base, record.cost.usd, () => attributes)
+    const same = () => attributes
+    const outcome = outcomeOf(record)
+    this.#requests.add(`${base}\n${status}\n${outcome}`, 1, () => ({ ...attributes, status: String(status), outcome }))
+    for (const attempt of record.attempts) {
+      const word = this.#attemptOutcome(attempt.outcome)
+      this.#attempts.add(`${attempt.provider}\n${word}`, 1, () => ({ provider: attempt.provider, outcome: word }))
+    }
+    this.#duration.record(base, record.durationMs / 1000, same)
+    // Of an answer that comes at once, the first byte is the last one as well; an error's says nothing of tokens.
+    const streamed = stream && firstByteMs !== undefined && status >= 200 && status < 300
+    if (streamed) this.#firstToken.record(base, firstByteMs / 1000, same)
+    if (record.cost) this.#cost.add(base, record.cost.usd, same)
     if (!usage) return
     this.#token(base, attributes, 'input', usage.input)
     this.#token(base, attributes, 'output', usage.output)
     this.#token(base, attributes, 'cached_input', usage.cachedInput)
     this.#token(base, attributes, 'cache_write_input', usage.cacheWriteInput)
     this.#token(base, attributes, 'reasoning', usage.reasoning)
-    this.#tokenUsage.record(usage.input, this.#of(`${base}\ninput`, record, 'input'))
-    this.#tokenUsage.record(usage.output, this.#of(`${base}\noutput`, record, 'output'))
-    if (record.stream && record.firstByteMs !== undefined && usage.output > 1 && !record.aborted)
-      this.#perToken.record((record.durationMs - record.firstByteMs) / 1000 / (usage.output - 1), attributes)
+    // An estimate is better than nothing in a sum, and worse than nothing in a distribution.
+    if (usage.estimated) return
+    this.#tokenUsage.record(`${base}\ninput`, usage.input, () => ({ ...attributes, 'gen_ai.token.type': 'input' }))
+    this.#tokenUsage.record(`${base}\noutput`, usage.output, () => ({ ...attributes, 'gen_ai.token.type': 'output' }))
+    // The attempts that failed before are no part of the time a token takes.
+    const answeringMs = record.attempts.at(-1)?.durationMs ?? 0
+    if (streamed && outcome === 'ok' && usage.output > 1 && answeringMs > firstByteMs)
+      this.#perToken.record(base, (answeringMs - firstByteMs) / 1000 / (usage.output - 1), same)
   }
 
   ruleChange(outcome: RuleChange): void {
     this.#ruleChanges.add(outcome, 1, () => ({ outcome }))
+    if (outcome !== 'applied') return
+    this.#revision++
+    this.#appliedMs = Date.now()
   }
 
   /** @param count Envoys connected now */
@@ -183,13 +214,25 @@ export class Metrics {
   #model({ model, targetModel, status }: RequestRecord): string {
     if (!model.endsWith('*') || targetModel === undefined) return model
     if (this.#models.has(targetModel)) return targetModel
-    if (status !== 200 || this.#models.size >= mostModels) return model
+    if (status !== 200 || targetModel.length > longestModel || this.#models.size >= mostModels) return model
     this.#models.add(targetModel)
     return targetModel
   }
 
+  /**
+   * A status alone, or a word, or both: `503`, `no_response`, `200/overloaded`. The words may be a provider's own, so
+   * only so many of them become labels.
+   */
+  #attemptOutcome(outcome: string): string {
+    if (this.#outcomes.has(outcome)) return outcome
+    if (this.#outcomes.size >= mostOutcomes || outcome.length > longestOutcome)
+      return /^[1-5]\d\d(?=$|\/)/.exec(outcome)?.[0] ?? 'other'
+    this.#outcomes.add(outcome)
+    return outcome
+  }
+
   /** The labels of a request, made once for each set of them. */
-  #of(key: string, record: RequestRecord, tokenType?: string): Attributes {
+  #of(key: string, record: RequestRecord): Attributes {
     let attributes = this.#attributes.get(key)
     if (!attributes) {
       attributes = {
@@ -197,10 +240,15 @@ export class Metrics {
         model: this.#model(record),
         provider: record.provider ?? '',
         team: record.team ?? '',
-        ...(tokenType !== undefined && { 'gen_ai.token.type': tokenType }),
       }
       this.#attributes.set(key, attributes)
     }
     return attributes
   }
+}
+
+/** What became of a request. An answer that began well and then broke off with an error is an error. */
+function outcomeOf({ aborted, status, errorCode }: RequestRecord): 'ok' | 'error' | 'aborted' {
+  if (aborted) return 'aborted'
+  return status >= 200 && status < 400 && errorCode === undefined ? 'ok' : 'error'
 }
