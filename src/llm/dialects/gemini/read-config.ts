@@ -145,7 +145,8 @@ function readReasoning(config: JsonObject): Reasoning | undefined {
   const level = wordField(thinking, 'thinkingLevel', levels, inner)
   const budget = readBudget(thinking, inner)
   if (budget === 0) return { effort: 'none' }
-  const shown = booleanField(thinking, 'includeThoughts', inner) ?? false
+  const shown = booleanField(thinking, 'includeThoughts', inner)
+  if (level === undefined && budget === undefined && shown === undefined) return undefined
   return definedOnly<Reasoning>({
     effort: level && efforts[level],
     budget: budget === -1 ? undefined : budget,

@@ -53,8 +53,8 @@ function readSystem(body: JsonObject): Turn[] {
   return parts.length === 0 ? [] : [{ role: 'system', parts }]
 }
 
-/** `function` is what older SDKs call the role of results. */
-const roles = ['user', 'model', 'function'] as const
+/** `function` and `tool` are what some of Google's examples call the role of results. */
+const roles = ['user', 'model', 'function', 'tool'] as const
 
 function readContent(content: JsonObject, path: string, index: number, calls: OpenCalls): Turn {
   const role = wordField(content, 'role', roles, path) ?? 'user'
@@ -84,11 +84,11 @@ function readModelPart(part: JsonObject, path: string, index: number, calls: Ope
   if (media) return media
   const text = readText(part, path) ?? (signature === '' ? fail(part, path, 'text, functionCall, inlineData') : [])
   if (booleanField(part, 'thought', path)) {
-    const thought: ReasoningPart = { type: 'reasoning', text: text[0]?.text ?? '', summary: true }
+    const thought: ReasoningPart = { type: 'reasoning', text: text[0]?.text ?? '' }
     return [proof ? { ...thought, [proof.kind]: proof.opaque } : thought]
   }
   // As in answer.ts: the signature of a visible text is a reasoning part without text right before it.
-  if (proof) return [{ type: 'reasoning', text: '', summary: true, [proof.kind]: proof.opaque }, ...text]
+  if (proof) return [{ type: 'reasoning', text: '', [proof.kind]: proof.opaque }, ...text]
   return text
 }
 
