@@ -28,7 +28,8 @@ export class Telemetry {
     this.#ready = ready
     this.log = log ?? createLog(rule)
     this.metrics = new Metrics(upstreams)
-    if (rule.otlpEndpoint !== undefined) this.#traces = new Traces(rule.otlpEndpoint, rule.sampling)
+    const { otlpEndpoint, sampling } = rule
+    if (otlpEndpoint !== undefined) this.#traces = new Traces(otlpEndpoint, sampling, (error) => this.report(error, ''))
   }
 
   /** Where /metrics, /livez and /readyz are, once started. */

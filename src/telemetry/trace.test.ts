@@ -18,9 +18,11 @@ interface OtlpSpan {
 let collector: Server
 let traces: Traces
 let spans: OtlpSpan[]
+let errors: Error[]
 
 beforeEach(async () => {
   spans = []
+  errors = []
   collector = createServer((request, response) => {
     let body = ''
     request.on('data', (chunk) => {
@@ -34,9 +36,15 @@ beforeEach(async () => {
     })
   })
   await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve))
-  traces = new Traces(`http://127.0.0.1:${(collector.address() as AddressInfo).port}`, 1)
+  traces = new Traces(`http://127.0.0.1:${(collector.address() as AddressInfo).port}`, 1, (error) => errors.push(error))
 })
-afterEach(() => new Promise((resolve) => collector.close(resolve)))
+afterEach(async () => {
+  expect(errors).toEqual([])
+  await new Promise((resolve) => {
+    collector.close(resolve)
+    collector.closeAllConnections()
+  })
+})
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
@@ -83,4 +91,18 @@ test('without Envoy’s context it is a trace of its own', async () => {
   traces.record(recordOf())
   await traces.stop()
   expect(spans[0]?.parentSpanId ?? '').toBe('')
+})
+
+test('a collector that never answers does not hold up the end, and rejects nothing', async () => {
+  const mute = createServer(() => undefined)
+  await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve))
+  const lost = new Traces(`http://127.0.0.1:${(mute.address() as AddressInfo).port}`, 1, () => undefined)
+  lost.record(recordOf())
+  const began = performance.now()
+  await lost.stop(100)
+  expect(performance.now() - began).toBeLessThan(2_000)
+  await new Promise((resolve) => {
+    mute.close(resolve)
+    mute.closeAllConnections()
+  })
 })

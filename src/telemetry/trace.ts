@@ -15,6 +15,7 @@ import {
   ParentBasedSampler,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-node'
+import { ReportingExporter } from './exporter.ts'
 import type { RequestRecord } from './record.ts'
 
 /** gen_ai.operation.name of our operations, where the conventions have one. */
@@ -49,15 +50,15 @@ export class Traces {
   /**
    * @param endpoint the collector, such as http://127.0.0.1:4318
    * @param sampling share of the requests that are traced where Envoy has not decided, 0 to 1
+   * @param report told when the collector begins to fail
    */
-  constructor(endpoint: string, sampling: number) {
+  constructor(endpoint: string, sampling: number, report: (error: Error) => void) {
+    const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces`, timeoutMillis: 5_000 })
     this.#provider = new BasicTracerProvider({
       resource: resourceFromAttributes({ 'service.name': 'chaperone' }),
       // Envoy's decision comes with its context; ours counts only where Envoy does not trace.
       sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(sampling) }),
-      spanProcessors: [
-        new BatchSpanProcessor(new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` })),
-      ],
+      spanProcessors: [new BatchSpanProcessor(new ReportingExporter(exporter, report))],
     })
     this.#tracer = this.#provider.getTracer('chaperone')
   }
@@ -86,9 +87,19 @@ export class Traces {
     span.end(endMs)
   }
 
-  /** Sends what is left. */
-  async stop(): Promise<void> {
-    await this.#provider.shutdown()
+  /**
+   * Sends what is left, as far as the collector takes it. Never rejects.
+   * @param longestMs a collector that does not answer holds up the end for no longer
+   */
+  async stop(longestMs = 3_000): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, longestMs)
+    })
+    // What went wrong has been reported by the exporter.
+    const sent = this.#provider.shutdown().catch(() => undefined)
+    await Promise.race([sent, late])
+    clearTimeout(timer)
   }
 }
 
