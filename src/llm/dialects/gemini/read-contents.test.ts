@@ -52,14 +52,7 @@ describe('what a model said', () => {
   const openai = { origin: 'openai', value: 'enc' } as const
   const claudeProof = writeProof({ kind: 'signature', opaque: claude })
   const cases: [name: string, parts: JsonObject[], read: Part[]][] = [
-    [
-      'text',
-      [{ text: 'a' }, { text: '' }, { text: 'b' }],
-      [
-        { type: 'text', text: 'a' },
-        { type: 'text', text: 'b' },
-      ],
-    ],
+    ['text', [{ text: 'a' }, { text: '' }, { text: 'b' }], [{ type: 'text', text: 'ab' }]],
     ['a thought', [{ text: 'Hm', thought: true }], [{ type: 'reasoning', text: 'Hm' }]],
     [
       'a signed thought',
@@ -110,7 +103,7 @@ describe('what a model said', () => {
     expect(modelParts(model(...parts))).toEqual(read)
   })
 
-  test('the pieces of a stream are one turn, and a thought is one up to its proof', () => {
+  test('the pieces of a stream are one turn, with one text, and a thought is one up to its proof', () => {
     expect(
       modelParts(
         model({ text: 'H', thought: true }),
@@ -124,8 +117,7 @@ describe('what a model said', () => {
     ).toEqual([
       { type: 'reasoning', text: 'Hm', signature: claude },
       { type: 'reasoning', text: 'More', signature: claude },
-      { type: 'text', text: 'Hel' },
-      { type: 'text', text: 'lo' },
+      { type: 'text', text: 'Hello' },
     ])
   })
 })

@@ -38,7 +38,7 @@ export function readTurns(body: JsonObject): Turn[] {
     if (turn.role === 'assistant' && last?.role === 'assistant') last.parts.push(...turn.parts)
     else if (turn.parts.length > 0) turns.push(turn)
   })
-  for (const turn of turns) if (turn.role === 'assistant') turn.parts = joinThoughts(turn.parts)
+  for (const turn of turns) if (turn.role === 'assistant') turn.parts = joinPieces(turn.parts)
   return turns
 }
 
@@ -169,15 +169,25 @@ function resultText(response: JsonObject): string {
 }
 
 /**
- * Thoughts that were streamed come back in pieces, the last of which may be signed: one thought, up to its proof.
+ * An answer that was streamed comes back in pieces: texts that follow each other are one, as are thoughts up to the
+ * piece that proves them.
  */
-function joinThoughts(parts: readonly Part[]): Part[] {
+function joinPieces(parts: readonly Part[]): Part[] {
   const joined: Part[] = []
   for (const part of parts) {
     const last = joined.at(-1)
-    if (part.type === 'reasoning' && last?.type === 'reasoning' && !last.signature && !last.redacted)
+    if (part.type === 'text' && last?.type === 'text') joined[joined.length - 1] = textPart(last.text + part.text)
+    else if (part.type === 'reasoning' && last?.type === 'reasoning' && !isProven(last))
       joined[joined.length - 1] = { ...part, text: last.text + part.text }
     else joined.push(part)
   }
-  return joined.filter((part) => part.type !== 'reasoning' || part.text !== '' || part.signature || part.redacted)
+  return joined.filter((part) => part.type !== 'reasoning' || part.text !== '' || isProven(part))
+}
+
+function isProven({ signature, redacted }: ReasoningPart): boolean {
+  return signature !== undefined || redacted !== undefined
+}
+
+function textPart(text: string): TextPart {
+  return { type: 'text', text }
 }
