@@ -160,7 +160,7 @@ const percent = (ratio: number) => `${(ratio * 100).toFixed(0)}%`
 function row(name: string, measured: Measured, base: Measured): void {
   const { service, envoy } = measured.cpu
   console.log(
-    `${name.padEnd(19)} ${measured.requestsPerSecond.toFixed(0).padStart(7)} ${percent(measured.requestsPerSecond / base.requestsPerSecond).padStart(9)} ${measured.p50Ms.toFixed(0).padStart(8)} ${measured.p99Ms.toFixed(0).padStart(7)} ${String(measured.failed).padStart(7)} ${(envoy ?? 0).toFixed(3).padStart(24)} ${service === undefined ? '' : service.toFixed(3).padStart(8)} ${service === undefined ? '' : (service / base.cpu.envoy!).toFixed(2).padStart(15)}`,
+    `${name.padEnd(19)} ${measured.requestsPerSecond.toFixed(0).padStart(7)} ${percent(measured.requestsPerSecond / base.requestsPerSecond).padStart(9)} ${measured.p50Ms.toFixed(1).padStart(8)} ${measured.p99Ms.toFixed(1).padStart(7)} ${String(measured.failed).padStart(7)} ${(envoy ?? 0).toFixed(3).padStart(24)} ${service === undefined ? '' : service.toFixed(3).padStart(8)} ${service === undefined ? '' : (service / base.cpu.envoy!).toFixed(2).padStart(15)}`,
   )
 }
 
