@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { createLog, scrub } from './log.ts'
+import { createLog } from './log.ts'
 import { recordOf } from './testing.ts'
 
 /** A log and the lines it has written. */
@@ -75,10 +75,14 @@ test('failures of the provider are warnings, and lines can be switched off', () 
   expect(lines).toHaveLength(1)
 })
 
-test('a name that a client made up is not written at any length', () => {
+test('what clients and providers made up is not written at any length', () => {
   const { log, lines } = logged()
-  log.access(recordOf({ requestModel: 'x'.repeat(100_000) }))
-  expect(JSON.stringify(lines[0]).length).toBeLessThan(2_000)
+  const long = 'x'.repeat(100_000)
+  const attempts = [{ provider: 'openai', model: long, outcome: long, durationMs: 1 }]
+  const [requestModel, targetModel, responseModel, errorCode] = [long, long, long, long]
+  const lists = { finishReasons: new Array(10_000).fill(long), drops: new Array(10_000).fill(long) }
+  log.access(recordOf({ requestModel, targetModel, responseModel, errorCode, attempts, ...lists }))
+  expect(JSON.stringify(lines[0]).length).toBeLessThan(25_000)
 })
 
 test('a failure has its causes, without credentials', () => {
@@ -93,12 +97,36 @@ test('a failure has its causes, without credentials', () => {
   expect(text).not.toMatch(/secret|sk-live/)
 })
 
-test.each([
-  ['Authorization: Bearer abc.def', 'Authorization: Bearer [redacted]'],
-  ['?api_key=1&x=2', '?api_key=[redacted]&x=2'],
-  ['key sk-proj-0123456789abc end', 'key [redacted] end'],
-  ['AKIAIOSFODNN7EXAMPLE', '[redacted]'],
-  ['a task-force of sk-y', 'a task-force of sk-y'],
-])('%s is scrubbed', (text, scrubbed) => {
-  expect(scrub(text)).toBe(scrubbed)
+test('messages of other lines are scrubbed as well', () => {
+  const { log, lines } = logged()
+  log.error({ envoy: true }, 'refused: Bearer abc.def')
+  log.warn('refused: Bearer abc.def')
+  expect(lines.map(({ msg }) => msg)).toEqual(['refused: Bearer [redacted]', 'refused: Bearer [redacted]'])
+})
+
+test('each address of a host that was tried has its own reason', () => {
+  const { log, lines } = logged()
+  const refused = Object.assign(new Error('connect ECONNREFUSED ::1:443'), { code: 'ECONNREFUSED' })
+  log.failure(new AggregateError([refused], ''), '')
+  expect(lines[0]).toMatchObject({
+    error: { type: 'AggregateError', causes: [{ code: 'ECONNREFUSED', message: refused.message }] },
+  })
+  expect(lines[0]).not.toHaveProperty('requestId')
+})
+
+test.each([[Object.create(null)], ['text'], [undefined], [null], [Symbol('s')]])(
+  'anything may be thrown: %o',
+  (thrown) => {
+    const { log, lines } = logged()
+    log.failure(thrown, 'req-7')
+    expect(lines[0]).toMatchObject({ error: { message: expect.any(String) } })
+  },
+)
+
+test('a long chain of causes, even an endless one, is a short line', () => {
+  const { log, lines } = logged()
+  const error = new Error('x'.repeat(1_000_000))
+  error.cause = error
+  log.failure(error, 'req-7')
+  expect(JSON.stringify(lines[0]).length).toBeLessThan(50_000)
 })

@@ -1,6 +1,7 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { TelemetryRule } from '../config/schema.ts'
 import type { RequestRecord } from './record.ts'
+import { scrub } from './scrub.ts'
 
 /** The service's log: JSON lines without prompts, answers or secrets. */
 export interface Log extends Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error'> {
@@ -12,18 +13,6 @@ export interface Log extends Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 
   apply(rule: Pick<TelemetryRule, 'logLevel' | 'accessLog'>): void
 }
 
-/**
- * What looks like a credential: bearer tokens, keys in queries, and the makers' own spellings. Error messages of
- * libraries may quote a URL or a header.
- */
-const secrets =
-  /(bearer\s+|basic\s+|[?&](?:key|api[-_]?key|access_token|token|sig|x-amz-[a-z-]+)=)[^\s"'&]+|\b(?:sk|pk|xai|gsk)[-_][A-Za-z0-9_-]{8,}|\bAIza[A-Za-z0-9_-]{10,}|\bya29\.[A-Za-z0-9._-]+|\b(?:AKIA|ASIA)[A-Z0-9]{12,}/gi
-
-/** @returns the text with what looks like a credential taken out */
-export function scrub(text: string): string {
-  return text.replace(secrets, (_, before: string | undefined) => `${before ?? ''}[redacted]`)
-}
-
 /** @param destination standard output where absent */
 export function createLog(rule: Pick<TelemetryRule, 'logLevel' | 'accessLog'>, destination?: DestinationStream): Log {
   const logger = pino(
@@ -32,6 +21,14 @@ export function createLog(rule: Pick<TelemetryRule, 'logLevel' | 'accessLog'>, d
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
+      hooks: {
+        // Messages may quote what a library or Envoy has said.
+        logMethod(args, method) {
+          const last = args.length - 1
+          if (typeof args[last] === 'string') args[last] = scrub(args[last])
+          method.apply(this, args)
+        },
+      },
     },
     destination ?? pino.destination({ fd: 1, sync: false, minLength: 0 }),
   )
@@ -68,21 +65,20 @@ function accessLine(record: RequestRecord): object {
     traceId: record.traceparent === undefined ? undefined : traceId.exec(record.traceparent)?.[1],
     operation: record.operation,
     model: record.model,
-    // A client may write anything here: it is shown, but not at any length.
-    requestModel: record.requestModel.slice(0, 200),
+    requestModel: short(record.requestModel),
     team: record.team,
     provider: record.provider,
-    targetModel: record.targetModel,
-    responseModel: record.responseModel,
+    targetModel: short(record.targetModel),
+    responseModel: short(record.responseModel),
     stream: record.stream,
     status: record.status,
     errorType: record.errorType,
-    errorCode: record.errorCode,
+    errorCode: short(record.errorCode),
     aborted: record.aborted || undefined,
     attempts: record.attempts.map(({ provider, model, outcome, durationMs }) => ({
       provider,
-      model,
-      outcome,
+      model: short(model),
+      outcome: short(outcome),
       ms: Math.round(durationMs),
     })),
     durationMs: Math.round(record.durationMs),
@@ -94,19 +90,37 @@ function accessLine(record: RequestRecord): object {
     reasoningTokens: usage?.reasoning,
     tokensEstimated: usage?.estimated,
     costUsd: cost?.usd,
-    finishReasons: record.finishReasons,
-    drops: record.drops.length > 0 ? record.drops : undefined,
+    finishReasons: record.finishReasons.slice(0, most).map(short),
+    drops: record.drops.length > 0 ? record.drops.slice(0, most).map(short) : undefined,
   }
+}
+
+/** Clients and providers choose names, codes and the number of answers: they are shown, but not at any length. */
+const most = 50
+const longest = 200
+function short<T extends string | undefined>(text: T): T | string {
+  return text !== undefined && text.length > longest ? `${text.slice(0, longest)}…` : text
 }
 
 /** An error and its causes, scrubbed and bounded. */
 function describe(error: unknown, depth = 0): object {
-  if (!(error instanceof Error)) return { message: scrub(String(error)).slice(0, 2000) }
-  const { name, stack } = error
+  if (!(error instanceof Error))
+    return { message: clean(typeof error === 'object' ? 'not an error' : String(error), 2_000) }
+  const { name, message, stack, cause } = error
+  const { code } = error as NodeJS.ErrnoException
+  // Of the attempts at several addresses of one host, each has failed for its own reason.
+  const causes = error instanceof AggregateError ? error.errors.slice(0, 5) : []
   return {
     type: name,
-    message: scrub(error.message).slice(0, 2000),
-    stack: stack && scrub(stack).slice(0, 4000),
-    ...(error.cause !== undefined && depth < 5 && { cause: describe(error.cause, depth + 1) }),
+    ...(typeof code === 'string' && { code: clean(code, longest) }),
+    message: clean(message, 2_000),
+    stack: stack && clean(stack, 4_000),
+    ...(cause !== undefined && depth < 5 && { cause: describe(cause, depth + 1) }),
+    ...(causes.length > 0 && depth < 5 && { causes: causes.map((each) => describe(each, depth + 1)) }),
   }
+}
+
+/** Scrubbed with some room to spare, so that no credential is cut in two and missed. */
+function clean(text: string, length: number): string {
+  return scrub(text.slice(0, length + 10_000)).slice(0, length)
 }
