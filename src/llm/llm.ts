@@ -56,11 +56,10 @@ export class LlmProtocol implements Protocol {
       throw new ApiError(
         400,
         'invalid_request_error',
-        'The request names no model. Set `model` to a name from GET /v1/models.',
-        {
-          code: 'missing_model',
-          param: 'model',
-        },
+        call.model === undefined
+          ? 'The request names no model. Set `model` to a name from GET /v1/models.'
+          : 'The path names no model. Put a name from GET /v1beta/models into it.',
+        { code: 'missing_model', param: 'model' },
       )
     const model = this.#rules.model(name)
     if (!model) throw unknownModel(name, call.format)

@@ -118,6 +118,39 @@ describe.each(Object.entries(rules))('%s', (_, rule) => {
   })
 })
 
+test.each([
+  ['openai', 'gpt-4o', 'chat', '/v1/chat/completions'],
+  ['azure-openai, key', 'gpt-4o', 'chat', '/openai/v1/chat/completions'],
+  ['azure-openai, dated', 'gpt', 'chat', '/openai/deployments/gpt/chat/completions?api-version=2024-10-21'],
+  ['anthropic', 'claude-opus-4-6', 'messages', '/v1/messages'],
+  ['gemini', 'gemini-3-pro', 'gemini', '/v1beta/models/gemini-3-pro:generateContent'],
+  [
+    'vertex',
+    'claude-opus-4-6',
+    'messages',
+    '/v1/projects/proj/locations/global/publishers/anthropic/models/claude-opus-4-6:rawPredict',
+  ],
+  [
+    'vertex',
+    'gemini-3-pro',
+    'gemini',
+    '/v1/projects/proj/locations/global/publishers/google/models/gemini-3-pro:generateContent',
+  ],
+  ['bedrock, key', 'amazon.nova-pro-v1:0', 'converse', '/model/amazon.nova-pro-v1%3A0/converse'],
+  ['openai-compatible', 'llama3', 'chat', '/v1/chat/completions'],
+])('%s answers generateContent for %s in %s', (name, model, dialect, path) => {
+  expect(make(rules[name]!).route('generate_content', model, false)).toMatchObject({
+    operation: 'generate_content',
+    dialect,
+    path,
+  })
+})
+
+test('a server with neither chat, responses nor messages has no generateContent', () => {
+  const rule = { ...rules['openai-compatible']!, apis: ['embeddings'] }
+  expect(make(rule).route('generate_content', 'm', false)).toBeUndefined()
+})
+
 /** A path with its query, the model's own segment replaced. */
 function skeleton(url: URL): string {
   return url.pathname.replace(/(?<=\/(?:model|models|tunedModels|deployments)\/)[^/:]+/, 'M') + url.search
