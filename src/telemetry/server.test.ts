@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { startTelemetryServer } from './server.ts'
 
@@ -37,6 +39,33 @@ test.each([
   ['/metrics', 'POST', 405],
 ])('%s by %s is %i', async (path, method, status) => {
   expect((await get(path, method)).status).toBe(status)
+})
+
+test('metrics that cannot be read are a 500 without details', async () => {
+  const broken = await startTelemetryServer({
+    address: '127.0.0.1',
+    port: 0,
+    metrics: () => Promise.reject(new Error('secret')),
+    ready: () => undefined,
+  })
+  const response = await fetch(`${broken.url}/metrics`)
+  expect(response.status).toBe(500)
+  expect(await response.text()).not.toContain('secret')
+  await broken.stop()
+})
+
+test('HEAD gets the headers alone', async () => {
+  const response = await get('/livez', 'HEAD')
+  expect(response.status).toBe(200)
+  expect(await response.text()).toBe('')
+})
+
+test('the end does not wait for idle connections', async () => {
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+  await once(socket, 'connect')
+  const closed = once(socket, 'close')
+  await server.stop()
+  await closed
 })
 
 test('a taken port is named with what to change', async () => {

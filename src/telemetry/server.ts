@@ -12,7 +12,10 @@ export interface TelemetryServerOptions {
   ready(): string | undefined
 }
 
-/** GET /metrics, /livez and /readyz. */
+/**
+ * Serves GET /metrics, /livez and /readyz.
+ * @throws {Error} where the port cannot be had
+ */
 export async function startTelemetryServer({
   address,
   port,
@@ -33,7 +36,7 @@ export async function startTelemetryServer({
             response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
             response.end(text)
           },
-          (error: Error) => answer(response, 500, error.message),
+          () => answer(response, 500, 'the metrics cannot be read'),
         )
         return
       case '/livez':
@@ -59,6 +62,8 @@ export async function startTelemetryServer({
     )
     server.listen(port, address, resolve)
   })
+  // A connection that could not be accepted (too many open files) is the scraper's loss, not the service's end.
+  server.removeAllListeners('error').on('error', () => undefined)
   const { port: bound } = server.address() as AddressInfo
   return {
     url: `http://${address.includes(':') ? `[${address}]` : address}:${bound}`,
