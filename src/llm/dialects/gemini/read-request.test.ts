@@ -1,5 +1,8 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Conversation, JsonObject } from '../../conversation.ts'
+import { ApiError } from '../../errors.ts'
+import { unsigned, writeProof } from './proof.ts'
 import { readRequest } from './read-request.ts'
 
 const contents = [{ role: 'user', parts: [{ text: 'Hello' }] }]
@@ -240,3 +243,83 @@ describe('readRequest', () => {
     expect(() => readRequest({ contents, ...body })).toThrow(expect.objectContaining({ status: 400, param }))
   })
 })
+
+test('whatever the JSON, it is read or refused by name', () => {
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 8, withCrossShrink: true },
+      fc.constantFrom(
+        null,
+        '',
+        'x',
+        'user',
+        'model',
+        'OBJECT',
+        'ANY',
+        'image/png',
+        'application/json',
+        1,
+        -1,
+        true,
+        unsignedMark,
+      ),
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(fc.constantFrom(...words), tie('value'), { maxKeys: 4 }),
+    ),
+  }))
+  const object = fc.dictionary(fc.constantFrom(...words), value)
+  const content = fc.record({ role: fc.constantFrom('user', 'model'), parts: fc.array(object, { maxLength: 3 }) })
+  fc.assert(
+    fc.property(fc.array(content, { maxLength: 3 }), object, (contents, rest) => {
+      try {
+        expect(readRequest({ contents, ...rest }).turns).toBeInstanceOf(Array)
+      } catch (error) {
+        expect(error).toBeInstanceOf(ApiError)
+        expect(error).toMatchObject({ status: 400, param: expect.any(String) })
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+const unsignedMark = writeProof({ kind: 'signature', opaque: unsigned })
+const words = [
+  'contents',
+  'role',
+  'parts',
+  'text',
+  'thought',
+  'thought_signature',
+  'inlineData',
+  'mimeType',
+  'data',
+  'fileData',
+  'fileUri',
+  'functionCall',
+  'functionResponse',
+  'name',
+  'id',
+  'args',
+  'response',
+  'systemInstruction',
+  'tools',
+  'functionDeclarations',
+  'parameters',
+  'type',
+  'properties',
+  'items',
+  'any_of',
+  'toolConfig',
+  'functionCallingConfig',
+  'mode',
+  'allowedFunctionNames',
+  'generationConfig',
+  'responseMimeType',
+  'responseSchema',
+  'thinkingConfig',
+  'thinkingBudget',
+  'stopSequences',
+  'labels',
+  'safetySettings',
+  '__proto__',
+]
