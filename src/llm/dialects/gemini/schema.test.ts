@@ -76,6 +76,7 @@ describe('readSchema', () => {
 
   test.each([
     [{ type: 'TEXT' }, 's.type'],
+    [{ type: { toString: 1, valueOf: 1 } }, 's.type'],
     [{ properties: { a: { type: 'STRINGS' } } }, 's.properties.a.type'],
     [{ properties: { a: 1 } }, 's.properties.a'],
     [{ anyOf: [{}, null] }, 's.anyOf[1]'],

@@ -65,7 +65,7 @@ function read(value: unknown, path: string, closed: boolean, depth: number): Jso
 function typeField(type: unknown, path: string): JsonObject {
   if (type === undefined || type === null || type === 'TYPE_UNSPECIFIED') return {}
   if (Array.isArray(type)) return { type }
-  const name = String(type).toLowerCase()
+  const name = typeof type === 'string' ? type.toLowerCase() : ''
   if (types.includes(name)) return { type: name }
   throw invalid(at(path, 'type'), `${at(path, 'type')} must be one of ${types.join(', ').toUpperCase()}.`)
 }
