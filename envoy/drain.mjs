@@ -1,14 +1,15 @@
 #!/usr/bin/env node
-// Lets an Envoy finish: asks it over its admin socket to send agents away, waits until no request is under way, and
-// ends. Stopping the Envoy is left to whoever started it. Needs nothing but Node.
+// Lets an Envoy finish: asks it over its admin socket to send agents away, and waits until no request is under way.
+// Needs nothing but Node.
 import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 
-const usage = `usage: drain.mjs [--admin <socket>] [--at-least <seconds>] [--at-most <seconds>]
+const usage = `usage: drain.mjs [--admin <socket>] [--at-least <seconds>] [--at-most <seconds>] [--quit]
   --admin     Envoy's admin socket (/run/chaperone/service.sock.envoy-admin)
   --at-least  wait so long even when nothing is under way, for balancers that still send new requests (0)
   --at-most   then end although requests are under way (120)
+  --quit      end Envoy at last; without it, that is left to whoever started it
 Exit code: 0 drained, 1 not in time, 2 Envoy could not be asked.
 `
 
@@ -50,19 +51,18 @@ function seconds(text, name) {
   return value * 1000
 }
 
-async function drain({ socket, atLeastMs, atMostMs }) {
+/** @returns how many requests are still under way when the time is over */
+async function drain({ socket, atLeastMs, atMostMs, quit }) {
   const started = performance.now()
   const passed = () => performance.now() - started
   await admin(socket, 'POST', '/drain_listeners?graceful')
-  for (;;) {
-    const requests = await active(socket)
-    if (requests === 0 && passed() >= atLeastMs) return 0
-    if (passed() >= Math.max(atLeastMs, atMostMs)) {
-      process.stderr.write(`${requests} requests are still under way\n`)
-      return 1
-    }
+  let requests = await active(socket)
+  while (passed() < atLeastMs || (requests > 0 && passed() < atMostMs)) {
     await sleep(200)
+    requests = await active(socket)
   }
+  if (quit) await admin(socket, 'POST', '/quitquitquit')
+  return requests
 }
 
 let options
@@ -72,19 +72,25 @@ try {
       admin: { type: 'string', default: '/run/chaperone/service.sock.envoy-admin' },
       'at-least': { type: 'string', default: '0' },
       'at-most': { type: 'string', default: '120' },
+      quit: { type: 'boolean', default: false },
     },
   })
   options = {
     socket: values.admin,
     atLeastMs: seconds(values['at-least'], 'at-least'),
     atMostMs: seconds(values['at-most'], 'at-most'),
+    quit: values.quit,
   }
 } catch (error) {
   process.stderr.write(`${error.message}\n${usage}`)
   process.exit(2)
 }
 try {
-  process.exitCode = await drain(options)
+  const requests = await drain(options)
+  if (requests > 0) {
+    process.stderr.write(`${requests} requests are still under way\n`)
+    process.exitCode = 1
+  }
 } catch (error) {
   process.stderr.write(`Envoy cannot be asked at ${options.socket}: ${error.message}\n`)
   process.exitCode = 2
