@@ -50,6 +50,8 @@ export function bootstrap({ nodeId, socket, transport, adminSocket }: BootstrapO
           name: serviceCluster,
           type: 'STATIC',
           connect_timeout: '1s',
+          // See src/envoy/h2/limits.ts: Envoy must not come to this limit.
+          per_connection_buffer_limit_bytes: 32 * 1024 * 1024,
           circuit_breakers: {
             thresholds: [{ max_connections: 1024, max_pending_requests: 65_536, max_requests: 65_536 }],
           },

@@ -348,8 +348,8 @@ describe('flow control', () => {
     peer.send(first)
     for (let i = 0; i < 2100; i++) peer.send(piece)
     const updates = peer.sent(windowUpdate)
-    expect(updates.filter(({ stream }) => stream === 0).length).toBe(1)
-    expect(updates.filter(({ stream }) => stream === 1).length).toBe(16)
+    expect(updates.filter(({ stream }) => stream === 0).length).toBe(131)
+    expect(updates.filter(({ stream }) => stream === 1).length).toBe(262)
     expect(peer.goAwayCode).toBeUndefined()
   })
 

@@ -181,7 +181,8 @@ describe('a gRPC server on a unix socket, seen by Node’s HTTP/2 client', () =>
   })
 
   it('serves many calls at once', async () => {
-    const messages = Array.from({ length: 500 }, (_, i) => randomBytes(i * 100))
+    // Not more: Node's client sends an empty frame of every stream that waits, each time a window opens.
+    const messages = Array.from({ length: 150 }, (_, i) => randomBytes(i * 300))
     const answers = await Promise.all(messages.map((message, i) => ask(i % 2 ? '/echo' : '/later', message)))
     expect(answers.every(({ status }, i) => status === 0 && answers[i]?.messages[0]?.equals(messages[i]!))).toBe(true)
   })

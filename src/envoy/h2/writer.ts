@@ -68,7 +68,9 @@ export class Writer {
   /** Sends a piece of a message in one DATA frame, as `message` does. */
   data(stream: number, bytes: Uint8Array, start: number, end: number): void {
     this.window -= end - start
-    writeFrameHeader(this.#bytes, this.#room(frameHeaderLength), end - start, frameType.data, 0, stream)
+    // Not in one expression with the line below: making room may change the buffer.
+    const at = this.#room(frameHeaderLength)
+    writeFrameHeader(this.#bytes, at, end - start, frameType.data, 0, stream)
     this.#append(bytes, start, end)
   }
 
