@@ -148,3 +148,9 @@ export interface Topology {
   readonly pools: readonly Pool[]
   readonly routeClasses: readonly RouteClass[]
 }
+
+/**
+ * The longest answer that goes to a client, bytes; a longer one is cut. Envoy is configured to hold this much, because it
+ * must never hold an answer's source back: see ARCHITECTURE.md, "Facts about Envoy".
+ */
+export const longestAnswer = 256 * 1024 * 1024

@@ -51,7 +51,7 @@ beforeAll(async () => {
     models: { m: { targets: [{ provider: 'mock' }] } },
     telemetry: { otlpEndpoint },
   })
-  traces = new Traces(otlpEndpoint, 1)
+  traces = new Traces(otlpEndpoint, 1, () => undefined)
 })
 
 afterAll(async () => {

@@ -1,4 +1,11 @@
-import type { Exchange, LocalAnswer, Piece, RequestTransform, ResponseTransform } from '../protocol.ts'
+import {
+  type Exchange,
+  type LocalAnswer,
+  longestAnswer,
+  type Piece,
+  type RequestTransform,
+  type ResponseTransform,
+} from '../protocol.ts'
 import type { Target } from './compile.ts'
 import type { Observed } from './dialect.ts'
 import { ApiError } from './errors.ts'
@@ -145,6 +152,7 @@ export class Attempt implements Exchange {
       case 'send': {
         const piece: Piece = outcome.body ? { body: outcome.body } : {}
         this.answerBytes += outcome.body ? outcome.body.length : chunk.length
+        if (this.answerBytes > longestAnswer) throw new Error(`the answer is longer than ${longestAnswer} bytes`)
         if (this.#headGone) return piece
         this.#headGone = true
         this.#answered()

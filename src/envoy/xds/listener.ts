@@ -1,4 +1,5 @@
 import type { ListenerRule, TelemetryRule } from '../../config/schema.ts'
+import { longestAnswer } from '../../protocol.ts'
 import { routeConfigName } from '../names.ts'
 import { type EnvoyJson, extAuthz } from './filters.ts'
 import { localReplies } from './local-reply.ts'
@@ -11,12 +12,18 @@ export function listenerSecretName(listener: string): string {
   return `listener/${listener}`
 }
 
+/**
+ * What Envoy buffers towards a client before it holds the source back, bytes: more than any answer. Envoy 1.40 dies when
+ * it holds back, or lets go again, a source that has ended while stage 2 still had pieces of its answer.
+ */
+const downstreamBuffer = 2 * longestAnswer
+
 /** One address that agents connect to. */
 export function listenerConfig(name: string, rule: ListenerRule, telemetry: TelemetryRule): EnvoyJson {
   return {
     name,
     address: { socket_address: { address: rule.address, port_value: rule.port } },
-    per_connection_buffer_limit_bytes: 1024 * 1024,
+    per_connection_buffer_limit_bytes: downstreamBuffer,
     filter_chains: [
       {
         filters: [
@@ -27,6 +34,12 @@ export function listenerConfig(name: string, rule: ListenerRule, telemetry: Tele
                 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
               stat_prefix: name,
               codec_type: 'AUTO',
+              http2_protocol_options: {
+                // Also what Envoy buffers of one stream.
+                initial_stream_window_size: downstreamBuffer,
+                initial_connection_window_size: 16 * 1024 * 1024,
+                max_concurrent_streams: 1000,
+              },
               // The listener faces agents, so what they say about themselves in x-envoy-* and x-forwarded-* is not believed.
               use_remote_address: true,
               always_set_request_id_in_response: true,
