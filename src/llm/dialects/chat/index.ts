@@ -1,7 +1,6 @@
 import type { ClientDialect, ObservedDialect, ProviderDialect } from '../../dialect.ts'
-import { writeError } from '../openai/errors.ts'
+import { readError, writeError } from '../openai/errors.ts'
 import { readAnswer, writeAnswer } from './answer.ts'
-import { readError } from './errors.ts'
 import { withoutForeign } from './foreign.ts'
 import { observe, observedKeys } from './observe.ts'
 import { drops, readRequest, writeRequest } from './request.ts'

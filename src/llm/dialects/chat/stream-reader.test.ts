@@ -208,7 +208,7 @@ describe('errors inside a stream', () => {
       },
       { status: 502, code: 'server_error', message: 'Provider disconnected' },
     ],
-    ['a text', { error: 'out of memory' }, { status: 502, code: 'provider_failed', message: 'out of memory' }],
+    ['a text', { error: 'out of memory' }, { status: 502, code: 'server_error', message: 'out of memory' }],
     ['Groq’s', { x_groq: { error: 'over capacity' }, choices: [] }, { status: 502, message: 'over capacity' }],
   ])('%s', (_, chunk, error) => {
     const begun = { id: 'r', model: 'm', choices: [{ index: 0, delta: { content: 'Hi' } }] }
