@@ -1,11 +1,10 @@
 import type { ClientDialect, ObservedDialect, ProviderDialect } from '../../dialect.ts'
-import { readAnswer, writeAnswer } from './answer.ts'
 import { readError, writeError } from '../openai/errors.ts'
+import { readAnswer, writeAnswer } from './answer.ts'
+import { withoutForeign } from './foreign.ts'
 import { observe, observedKeys } from './observe.ts'
 import { drops, readRequest, writeRequest } from './request.ts'
 import { readStream, writeStream } from './stream.ts'
-
-export { withoutForeign } from './foreign.ts'
 
 /** OpenAI's Responses API (`POST /v1/responses`), used without its state: every request brings the whole input. */
 export const responses: ClientDialect & ProviderDialect & ObservedDialect = {
@@ -19,6 +18,7 @@ export const responses: ClientDialect & ProviderDialect & ObservedDialect = {
   writeStream,
   readError,
   writeError,
+  withoutForeign,
   observedKeys,
   observe,
 }
