@@ -1,3 +1,4 @@
+import { calcPrice, findProvider } from '@pydantic/genai-prices'
 import { expect, test } from 'vitest'
 import { PriceBook } from './prices.ts'
 
@@ -46,4 +47,29 @@ test('the rules come before the catalogue, and a provider’s model before a mod
 
 test('an unknown price is no price', () => {
   expect(new PriceBook({}).cost(own, 'a-model-nobody-knows', { input: 5, output: 5 })).toBeUndefined()
+})
+
+test('the short way gives what the catalogue says, on either side of a threshold', () => {
+  const book = new PriceBook({})
+  const provider = findProvider({ providerId: 'anthropic' })!
+  for (const input of [0, 1, 199_999, 200_000, 200_001, 900_000])
+    for (const output of [0, 7, 50_000])
+      for (const [cachedInput, cacheWriteInput] of [
+        [0, 0],
+        [Math.floor(input / 3), Math.floor(input / 4)],
+      ] as const) {
+        const exact = calcPrice(
+          {
+            input_tokens: input,
+            output_tokens: output,
+            ...(cachedInput && { cache_read_tokens: cachedInput }),
+            ...(cacheWriteInput && { cache_write_tokens: cacheWriteInput }),
+          },
+          'claude-sonnet-4-5',
+          { provider },
+        )
+        expect(
+          book.cost(anthropic, 'claude-sonnet-4-5', { input, output, cachedInput, cacheWriteInput })?.usd,
+        ).toBeCloseTo(exact!.total_price, 9)
+      }
 })

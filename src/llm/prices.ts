@@ -66,22 +66,44 @@ export class PriceBook {
     if (!found) return undefined
     const price = (usage: Usage) =>
       calcPrice(catalogueUsage(usage), model, { provider: catalogue })?.total_price ?? Number.NaN
-    // Most prices are the same for every token of a kind; then the catalogue, slow to ask, is asked for each kind once.
-    const tiered = Object.values(found.model_price).some((each) => each !== undefined && typeof each !== 'number')
-    return { price: tiered ? price : linear(price), source: 'catalogue' }
+    // The catalogue is slow to ask, so it is asked once for what a token of each kind costs.
+    return { price: banded(price, thresholds(found.model_price)), source: 'catalogue' }
   }
 }
 
-/** A price that is a sum over tokens, from the prices of a million of each kind. */
-function linear(price: Pricer): Pricer {
+/** Where prices change with the length of the prompt, tokens, smallest first. */
+function thresholds(prices: object): number[] {
+  const starts = new Set<number>()
+  for (const price of Object.values(prices) as unknown[]) {
+    if (typeof price !== 'object' || price === null || !('tiers' in price) || !Array.isArray(price.tiers)) continue
+    for (const tier of price.tiers as { start?: unknown }[]) if (typeof tier.start === 'number') starts.add(tier.start)
+  }
+  return [...starts].sort((a, b) => a - b)
+}
+
+/** A price that is a sum over tokens between one threshold and the next; at a threshold itself it is asked for. */
+function banded(price: Pricer, starts: readonly number[]): Pricer {
+  const bands = [0, ...starts].map((start, i) => {
+    const end = starts[i] ?? start + 2_000_000
+    return { end, price: linear(price, Math.floor((start + end) / 2)) }
+  })
+  return (usage) => {
+    if (starts.includes(usage.input)) return price(usage)
+    return (bands.find(({ end }) => usage.input < end) ?? bands.at(-1)!).price(usage)
+  }
+}
+
+/** A price that is a sum over tokens, from the prices of each kind beside a prompt of `length` tokens. */
+function linear(price: Pricer, length: number): Pricer {
   const million = 1_000_000
-  const of = (usage: Partial<Usage>) => price({ input: 0, output: 0, ...usage }) / million
-  const input = of({ input: million })
-  const output = of({ output: million })
-  const cached = of({ input: million, cachedInput: million })
-  const written = of({ input: million, cacheWriteInput: million })
-  const audioInput = of({ input: million, audioInput: million })
-  const audioOutput = of({ output: million, audioOutput: million })
+  const of = (usage: Partial<Usage>) => price({ input: length, output: 0, ...usage })
+  const whole = of({})
+  const input = whole / length
+  const output = (of({ output: million }) - whole) / million
+  const cached = of({ cachedInput: length }) / length
+  const written = of({ cacheWriteInput: length }) / length
+  const audioInput = of({ audioInput: length }) / length
+  const audioOutput = (of({ output: million, audioOutput: million }) - whole) / million
   return (usage) => {
     const { cachedInput = 0, cacheWriteInput = 0, audioInput: heard = 0, audioOutput: spoken = 0 } = usage
     return (
