@@ -2,6 +2,7 @@ import type { AnswerEvent, JsonObject, Opaque } from '../../conversation.ts'
 import { objectOf, textOf } from '../../fields.ts'
 import { argumentsOf } from './answer.ts'
 import { madeCallId } from './ids.ts'
+import { JsonEnd } from './json-end.ts'
 import { callSignature } from './messages.ts'
 
 /** A tool call while it streams. */
@@ -9,7 +10,11 @@ interface Call {
   id: string
   name: string
   arguments: string
+  /** Whether the arguments are all there. */
+  readonly end: JsonEnd
   signature: Opaque | undefined
+  /** Which of the choice's calls it is. */
+  readonly ordinal: number
   /** Its part, once begun. */
   part: number | undefined
   closed: boolean
@@ -27,13 +32,17 @@ export class StreamedCalls {
   readonly #choice: number
   readonly #calls: Call[] = []
   readonly #byIndex = new Map<number, Call>()
+  readonly #byId = new Map<string, Call>()
+  /** The open calls whose arguments are whole, unless more of them comes. */
+  readonly #whole = new Set<Call>()
+  #begun = false
 
   constructor(choice: number) {
     this.#choice = choice
   }
 
   get any(): boolean {
-    return this.#calls.some((call) => call.part !== undefined)
+    return this.#begun
   }
 
   /**
@@ -47,7 +56,7 @@ export class StreamedCalls {
     const call = this.#callOf(delta, textOf(name), text)
     const signature = callSignature(delta)
     if (call.closed) return text.trim() === ''
-    call.arguments += text
+    this.#append(call, text)
     if (call.part !== undefined) {
       if (text !== '') events.push({ type: 'delta', choice: this.#choice, part: call.part, text })
       if (signature) this.#sign(call, call.part, signature, events)
@@ -60,8 +69,8 @@ export class StreamedCalls {
 
   /** A signature that came by itself, with the call's id. @returns whether there is such a call, still open */
   sign(id: string, signature: Opaque, events: AnswerEvent[]): boolean {
-    const call = this.#calls.find((known) => known.id === id && !known.closed)
-    if (call?.part === undefined) return false
+    const call = this.#byId.get(id)
+    if (call?.part === undefined || call.closed) return false
     this.#sign(call, call.part, signature, events)
     return true
   }
@@ -76,8 +85,16 @@ export class StreamedCalls {
   }
 
   /** Ends the calls that can get nothing more, because their arguments are whole: writers need not wait for them. */
-  endWhole(events: AnswerEvent[]): void {
-    for (const call of this.#calls) if (!call.closed && isWhole(call.arguments)) this.#close(call, events)
+  #endWhole(events: AnswerEvent[]): void {
+    for (const call of this.#whole) this.#close(call, events)
+  }
+
+  #append(call: Call, text: string): void {
+    if (text === '') return
+    call.arguments += text
+    call.end.push(text)
+    if (call.end.whole) this.#whole.add(call)
+    else this.#whole.delete(call)
   }
 
   #callOf(delta: JsonObject, name: string, text: string): Call {
@@ -85,10 +102,10 @@ export class StreamedCalls {
     const index = typeof delta.index === 'number' ? delta.index : undefined
     const known = index === undefined ? undefined : this.#byIndex.get(index)
     if (id !== '') {
-      const same = this.#calls.find((call) => call.id === id)
+      const same = this.#byId.get(id)
       if (same) return same
       if (known && known.id === '' && known.part === undefined) {
-        known.id = id
+        this.#name(known, id)
         known.name ||= name
         return known
       }
@@ -101,20 +118,36 @@ export class StreamedCalls {
       return current
     }
     // A name once more: the same call told again, or, without ids, the next one under the same index.
-    const another = name !== current.name || (text !== '' && isWhole(current.arguments))
+    const another = name !== current.name || (text !== '' && current.end.whole)
     return another ? this.#add('', name, index) : current
   }
 
   #add(id: string, name: string, index: number | undefined): Call {
-    const call: Call = { id, name, arguments: '', signature: undefined, part: undefined, closed: false }
+    const call: Call = {
+      id: '',
+      name,
+      arguments: '',
+      end: new JsonEnd(),
+      signature: undefined,
+      ordinal: this.#calls.length,
+      part: undefined,
+      closed: false,
+    }
+    if (id !== '') this.#name(call, id)
     this.#calls.push(call)
     if (index !== undefined) this.#byIndex.set(index, call)
     return call
   }
 
+  #name(call: Call, id: string): void {
+    call.id = id
+    this.#byId.set(id, call)
+  }
+
   #begin(call: Call, responseId: string, nextPart: () => number, events: AnswerEvent[]): void {
-    this.endWhole(events)
-    call.id ||= madeCallId(responseId, this.#choice, this.#calls.indexOf(call), call.name)
+    this.#begun = true
+    this.#endWhole(events)
+    if (call.id === '') this.#name(call, madeCallId(responseId, this.#choice, call.ordinal, call.name))
     const part = nextPart()
     const { id, name, signature } = call
     call.part = part
@@ -140,16 +173,7 @@ export class StreamedCalls {
   #close(call: Call, events: AnswerEvent[]): void {
     if (call.closed || call.part === undefined) return
     call.closed = true
+    this.#whole.delete(call)
     events.push({ type: 'part_end', choice: this.#choice, part: call.part })
-  }
-}
-
-function isWhole(text: string): boolean {
-  if (!text.trimEnd().endsWith('}')) return false
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
   }
 }
