@@ -11,6 +11,7 @@ import {
   objectsOf,
   requiredText,
   textField,
+  textOf,
   wordField,
 } from '../../fields.ts'
 import { meetsStrictRules } from '../responses/strict.ts'
@@ -165,6 +166,6 @@ function saysNothing(field: string, value: unknown): boolean {
   if (field === 'speed') return value === 'standard'
   // Clearing old thinking is left to the provider that made it; clearing anything else changes the prompt.
   if (field === 'context_management')
-    return isObject(value) && objectsOf(value.edits).every(({ type }) => String(type).startsWith('clear_thinking_'))
+    return isObject(value) && objectsOf(value.edits).every(({ type }) => textOf(type).startsWith('clear_thinking_'))
   return false
 }

@@ -1,11 +1,12 @@
 import type { Answer, Choice, JsonObject } from '../../conversation.ts'
 import type { AnswerContext } from '../../dialect.ts'
 import { ApiError, errorTypeOf } from '../../errors.ts'
+import { countOf, isObject, objectsOf, textOf } from '../../fields.ts'
 import { readFailure } from '../openai/errors.ts'
+import { dealLogprobs, readLogprobs } from '../openai/logprobs.ts'
 import { readFinish, writeFinish } from './finish.ts'
 import { makeItemId } from './ids.ts'
 import { reasoningParts } from './input.ts'
-import { dealLogprobs, readLogprobs } from '../openai/logprobs.ts'
 import {
   callItem,
   callSignatureItem,
@@ -17,7 +18,6 @@ import {
 } from './output.ts'
 import { responseObject } from './response.ts'
 import { readUsage } from './usage.ts'
-import { countOf, isObject, objectsOf, textOf } from '../../fields.ts'
 
 /**
  * Reads a Response object.

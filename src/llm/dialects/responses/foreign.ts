@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../conversation.ts'
+import { isObject } from '../../fields.ts'
 import { unwrapOpaque } from '../../opaque.ts'
 import { madeItemId } from './ids.ts'
-import { isObject } from '../../fields.ts'
 
 /**
  * Takes the reasoning that other providers gave out of a request that goes to OpenAI as the client wrote it: after a

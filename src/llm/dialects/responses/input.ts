@@ -11,10 +11,10 @@ import type {
   Turn,
 } from '../../conversation.ts'
 import { invalid } from '../../errors.ts'
+import { at, isObject, objectList, requiredText, textField, unsupported, wordField } from '../../fields.ts'
 import { readEncrypted } from './encrypted.ts'
 import { madeItemId } from './ids.ts'
 import { readAudio, readFile, readImage } from './media.ts'
-import { at, isObject, objectList, requiredText, textField, unsupported, wordField } from '../../fields.ts'
 
 type Content = TextPart | ImagePart | DocumentPart
 

@@ -1,8 +1,8 @@
 import type { Conversation, JsonObject, Part, ReasoningPart, ToolResultPart, Turn } from '../../conversation.ts'
 import type { RequestContext } from '../../dialect.ts'
+import { definedOnly } from '../../fields.ts'
 import { ownOpaque } from '../../opaque.ts'
 import { writeFile, writeImage } from './media.ts'
-import { definedOnly } from '../../fields.ts'
 
 /** Writes the turns as `input` items, in their order. */
 export function writeInput({ turns }: Conversation, context: RequestContext): JsonObject[] {

@@ -1,9 +1,9 @@
 import type { JsonObject } from '../../conversation.ts'
 import type { Observed } from '../../dialect.ts'
+import { isObject, textOf } from '../../fields.ts'
 import { readFailure } from '../openai/errors.ts'
 import { readFinish } from './finish.ts'
 import { readUsage } from './usage.ts'
-import { isObject, textOf } from '../../fields.ts'
 
 /** @see ObservedDialect.observedKeys; every event that carries the whole response has a `usage`, if only null. */
 export const observedKeys: readonly string[] = ['usage', 'error']

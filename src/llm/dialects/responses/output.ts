@@ -1,6 +1,6 @@
 import type { JsonObject, Opaque, ReasoningPart, TokenLogprob, ToolCallPart } from '../../conversation.ts'
-import { encryptedOf, writeEncrypted } from './encrypted.ts'
 import { writeLogprobs } from '../openai/logprobs.ts'
+import { encryptedOf, writeEncrypted } from './encrypted.ts'
 
 /** The items of an answer's `output`, as whole answers and streams both show them. */
 

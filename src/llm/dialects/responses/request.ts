@@ -2,10 +2,6 @@ import { createHash } from 'node:crypto'
 import type { CacheMarker, Conversation, JsonObject, OutputFormat, Reasoning, Turn } from '../../conversation.ts'
 import { type ProviderDialect, type RequestContext, settleExtra } from '../../dialect.ts'
 import { invalid } from '../../errors.ts'
-import { budgetToEffort } from '../../reasoning.ts'
-import { readInput } from './input.ts'
-import { writeInput } from './items.ts'
-import { readToolChoice, readTools, writeTools } from './tools.ts'
 import {
   booleanField,
   countField,
@@ -20,6 +16,10 @@ import {
   unsupported,
   wordField,
 } from '../../fields.ts'
+import { budgetToEffort } from '../../reasoning.ts'
+import { readInput } from './input.ts'
+import { writeInput } from './items.ts'
+import { readToolChoice, readTools, writeTools } from './tools.ts'
 
 /** @see ProviderDialect.drops */
 export const drops: ProviderDialect['drops'] = {

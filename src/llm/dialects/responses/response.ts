@@ -1,9 +1,9 @@
 import type { JsonObject, Usage } from '../../conversation.ts'
 import type { AnswerContext } from '../../dialect.ts'
+import { objectOf, objectsOf } from '../../fields.ts'
 import type { Ending } from './finish.ts'
 import { responseId } from './ids.ts'
 import { writeUsage } from './usage.ts'
-import { objectOf, objectsOf } from '../../fields.ts'
 
 /** What a Response object says beyond what the request did. */
 export interface ResponseState {

@@ -1,13 +1,13 @@
 import type { AnswerEvent, FinishReason, JsonObject, TokenLogprob } from '../../conversation.ts'
 import type { StreamReader } from '../../dialect.ts'
+import { countOf, isObject, objectOf, objectsOf, textOf } from '../../fields.ts'
 import { SseParser } from '../../sse.ts'
-import { readItem } from './answer.ts'
 import { readFailure } from '../openai/errors.ts'
+import { readLogprobs } from '../openai/logprobs.ts'
+import { readItem } from './answer.ts'
 import { readFinish } from './finish.ts'
 import { summarySeparator } from './input.ts'
-import { readLogprobs } from '../openai/logprobs.ts'
 import { readUsage } from './usage.ts'
-import { countOf, isObject, objectOf, objectsOf, textOf } from '../../fields.ts'
 
 /**
  * A reader for a streamed Response. It ends with `response.completed`, `.incomplete` or `.failed`, or with an `error`.
@@ -74,8 +74,8 @@ class ResponsesStreamReader implements StreamReader {
 
   #event(event: unknown): void {
     if (!isObject(event)) throw new SyntaxError('an event that is not an object')
-    const item = String(event.output_index ?? event.item_id)
-    const content = `${item}/${event.content_index}`
+    const item = key(event.output_index ?? event.item_id)
+    const content = `${item}/${key(event.content_index)}`
     switch (event.type) {
       case 'response.created':
       case 'response.queued':
@@ -259,4 +259,9 @@ class ResponsesStreamReader implements StreamReader {
     this.#events.push({ type: 'error', error: { status, code, message } }, { type: 'end' })
     this.#ended = true
   }
+}
+
+/** What an event names its item or content by. Other JSON than numbers and strings names nothing. */
+function key(value: unknown): string {
+  return typeof value === 'number' || typeof value === 'string' ? String(value) : ''
 }

@@ -9,9 +9,9 @@ import type {
 } from '../../conversation.ts'
 import type { AnswerContext, StreamWriter } from '../../dialect.ts'
 import { sse } from '../../sse.ts'
+import { writeLogprobs } from '../openai/logprobs.ts'
 import { type Ending, writeFinish } from './finish.ts'
 import { makeItemId } from './ids.ts'
-import { writeLogprobs } from '../openai/logprobs.ts'
 import {
   callItem,
   callSignatureItem,

@@ -1,7 +1,6 @@
 import type { Conversation, JsonObject, Tool, ToolChoice } from '../../conversation.ts'
 import type { RequestContext } from '../../dialect.ts'
 import { invalid } from '../../errors.ts'
-import { meetsStrictRules } from './strict.ts'
 import {
   at,
   booleanField,
@@ -14,6 +13,7 @@ import {
   unsupported,
   wordField,
 } from '../../fields.ts'
+import { meetsStrictRules } from './strict.ts'
 
 /**
  * Reads `tools`. Only functions can go to another provider.
