@@ -39,7 +39,15 @@ export function bootstrap({ nodeId, socket, transport, adminSocket }: BootstrapO
       ads_config: {
         api_type: 'DELTA_GRPC',
         transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: serviceCluster } }],
+        grpc_services: [
+          {
+            envoy_grpc: {
+              cluster_name: serviceCluster,
+              // Otherwise an Envoy that starts first, or sees the service restart, waits for up to thirty seconds.
+              retry_policy: { retry_back_off: { base_interval: '0.1s', max_interval: '1s' } },
+            },
+          },
+        ],
       },
       lds_config: ads,
       cds_config: ads,
