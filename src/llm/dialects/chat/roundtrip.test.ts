@@ -122,7 +122,7 @@ function piecesOf(whole: string, seed: number): string[] {
 
 /** Calls begin in their order; after that any of them may go on. */
 function mixed(lists: readonly AnswerEvent[][], seed: number): AnswerEvent[] {
-  const queues = lists.map((list) => [...list])
+  const queues = lists.filter((list) => list.length > 0).map((list) => [...list])
   const out: AnswerEvent[] = []
   let begun = 0
   for (let turn = seed; queues.some((queue) => queue.length > 0); turn = (turn * 31 + 7) % 1009) {
