@@ -22,6 +22,7 @@ import { writeMessages } from './write-messages.ts'
 /** @see ProviderDialect.drops */
 export const drops: ProviderDialect['drops'] = {
   store: 'Stored answers could not be found again through the API that the client speaks.',
+  truncation: 'The chat API shortens no conversation; one that is too long is refused and says so.',
   metadata: 'The chat API takes metadata only for answers that it stores, and translated ones are not.',
   cache: 'OpenAI and servers alike cache prompts by themselves, by their beginnings, without markers.',
   serviceTier: "A tier of another provider's that this API does not know.",
