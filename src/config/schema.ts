@@ -1,51 +1,17 @@
-import { isIP } from 'node:net'
 import { z } from 'zod'
+import { guards } from './guards.ts'
+import { identities, listenerIdentity, teams } from './identities.ts'
+import { alerts, budgets, limits } from './limits.ts'
+import { policies } from './policies.ts'
+import { address, baseUrl, duration, name, port, secret } from './primitives.ts'
+import { aliases, prompts } from './prompts.ts'
+
+export { durationMs } from './primitives.ts'
 
 /**
  * The rules: what `chaperone.yaml` may say. This is the one source of the types, the validation and the JSON Schema
  * (chaperone.schema.json); every `describe` here is what an editor shows.
  */
-
-const name = z
-  .string()
-  .regex(
-    /^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$/,
-    'must be 1 to 63 letters, digits, dots, dashes or underscores, with a letter or digit at both ends',
-  )
-
-const durationPattern = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/
-const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-
-/** Milliseconds of a duration as the rules write it: `500ms`, `1.5s`, `10m`, `1h`. */
-export function durationMs(text: string): number {
-  const match = durationPattern.exec(text)
-  if (!match) throw new RangeError(`not a duration: ${text}`)
-  return Number(match[1]) * unitMs[match[2]!]!
-}
-
-const duration = z
-  .string()
-  .regex(durationPattern, 'must be a duration such as 500ms, 30s, 10m or 1h')
-  .describe('A duration: 500ms, 30s, 10m, 1h')
-
-/** A reference to a secret, never the secret itself. */
-const secret = z
-  .string()
-  .regex(
-    /^\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$/,
-    'must be a reference, ${env:NAME} or ${file:/path}; a secret is never written into the rules',
-  )
-  .describe('A reference to a secret: ${env:NAME} or ${file:/path}. A file is read again when it changes.')
-
-const port = z.int().min(1).max(65535).describe('A TCP port')
-const address = z
-  .string()
-  .refine((value) => isIP(value) !== 0, 'must be an IP address such as 127.0.0.1, 0.0.0.0 or ::1')
-  .describe('An IP address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 for all')
-const baseUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
-  .meta({ pattern: '^https?://' })
-  .describe('Where the API lives, with its path prefix: https://api.example.com/v1')
 
 const listener = z
   .strictObject({
@@ -61,9 +27,17 @@ const listener = z
       .strictObject({
         certificateFile: z.string().min(1).describe('PEM file with the certificate chain'),
         keyFile: z.string().min(1).describe('PEM file with the private key'),
+        clientCaFile: z
+          .string()
+          .min(1)
+          .optional()
+          .describe(
+            'PEM file of the authorities whose client certificates are accepted; none: no certificate is asked for',
+          ),
       })
       .optional()
       .describe('Terminates TLS here. The files are read again when they change.'),
+    identity: listenerIdentity.prefault({}),
   })
   .meta({ title: 'Listener' })
   .describe('An address that agents connect to')
@@ -299,6 +273,15 @@ export const rulesSchema = z
         'Overrides of the built-in catalogue, by `model` or `provider/model` (names as the provider knows them)',
       ),
     telemetry: telemetry.prefault({}),
+    identities: identities.prefault({}),
+    teams: teams.default({}),
+    aliases: aliases.default({}),
+    policies: policies.prefault({}),
+    limits: limits.default({}),
+    budgets: budgets.default({}),
+    alerts: alerts.prefault({}),
+    guards: guards.default({}),
+    prompts: prompts.default({}),
   })
   .describe('Chaperone’s rules')
 

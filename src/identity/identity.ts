@@ -1,0 +1,32 @@
+import type { identityKinds } from '../config/identities.ts'
+
+export type IdentityKind = (typeof identityKinds)[number]
+
+/** Who asks, as far as it was proved. Nothing here comes from a header that a client could simply write. */
+export interface Identity {
+  readonly kind: IdentityKind
+  /** Unique within the kind: a key's id, a token's `sub`, a SPIFFE id; `pod`, `anonymous`. */
+  readonly subject: string
+  readonly user?: string | undefined
+  readonly team?: string | undefined
+  readonly organization?: string | undefined
+  /** The id of the virtual key. */
+  readonly key?: string | undefined
+  /** A token's claims; empty for the other kinds. */
+  readonly claims: Readonly<Record<string, unknown>>
+  /** Whether it may use a model: what its key or workload allows, and its team. */
+  mayUseModel(model: string): boolean
+  /** The same for an MCP server. */
+  mayUseServer(server: string): boolean
+}
+
+/** Why a caller was not let in. The message is for the caller: it says what to do, and nothing of the credential. */
+export interface Unidentified {
+  /** 401 where credentials are missing or wrong, 503 where they could not be checked. */
+  readonly status: 401 | 503
+  /** For programs: `missing_credentials`, `invalid_key`, `expired_key`, `revoked_key`, `invalid_token`, … */
+  readonly code: string
+  readonly message: string
+  /** For the operator's log only. */
+  readonly cause?: unknown
+}
