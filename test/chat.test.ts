@@ -44,6 +44,8 @@ test('a chat completion goes through Envoy and both stages', async () => {
   expect(response.headers.get('x-chaperone-model')).toBe('gpt-4o-mini')
   expect(response.headers.get('x-chaperone-input-tokens')).toBe('11')
   expect(response.headers.get('x-chaperone-output-tokens')).toBe('7')
+  // The mock allows every page to read it; whether pages may read the gateway is not for it to say.
+  expect(response.headers.get('access-control-allow-origin')).toBeNull()
   const upstream = mock.getLastRequest()!
   // The mock keeps no credentials; test/failover.test.ts sees which key goes where.
   expect(upstream.headers.authorization).toBeDefined()

@@ -62,7 +62,11 @@ export async function run(options: {
       socket,
       transport: options.transport,
       concurrency: options.concurrency,
-      log: (level, line) => telemetry.log[level === 'warning' ? 'warn' : 'error']({ envoy: true }, line),
+      log: (level, line) => {
+        // That it was told to end is no news.
+        if (!line.includes('caught ENVOY_SIGTERM'))
+          telemetry.log[level === 'warning' ? 'warn' : 'error']({ envoy: true }, line)
+      },
       crashed: (reason) => telemetry.log.error({ envoy: true }, `Envoy ended (${reason}) and is started again`),
     })
     envoy.start()

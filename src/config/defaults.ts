@@ -79,7 +79,11 @@ export function defaultRules(env: NodeJS.ProcessEnv, demoUrl?: string): { rules:
   }
   const [first] = Object.keys(providers)
   const demo = first === undefined
-  if (demo) providers.demo = { type: 'openai-compatible', baseUrl: demoUrl ?? 'http://127.0.0.1:4010/v1' }
+  if (demo) {
+    providers.demo = { type: 'openai-compatible', baseUrl: demoUrl ?? 'http://127.0.0.1:4010/v1' }
+    // The one name that lists of models can show; every other name is answered as well.
+    models.demo = { targets: [{ provider: 'demo' }] }
+  }
   models['*'] = { targets: [{ provider: first ?? 'demo' }] }
   return {
     rules: {

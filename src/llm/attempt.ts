@@ -49,6 +49,13 @@ const removedResponseHeaders: readonly string[] = [
   'openai-project',
   'anthropic-organization-id',
   'alt-svc',
+  // Which pages may read what this gateway says is not for providers to decide.
+  'access-control-allow-origin',
+  'access-control-allow-credentials',
+  'access-control-allow-methods',
+  'access-control-allow-headers',
+  'access-control-expose-headers',
+  'access-control-max-age',
 ]
 
 /** One attempt of a plan at one target. */
@@ -244,7 +251,6 @@ function forward(request: OutgoingRequest, outgoing: Outgoing): RequestTransform
     [':authority', request.authority],
   ]
   for (const name in request.headers) set.push([name, request.headers[name]!])
-  // Envoy drops the old length with the old body, and keeps it with the client's own.
   // Envoy drops the old length with the old body, and keeps it with the client's own.
   return outgoing.unchanged
     ? { type: 'forward', set, remove: removedRequestHeaders }
