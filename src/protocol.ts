@@ -12,6 +12,8 @@ export interface AgentRequest {
   readonly path: string
   /** Lower-case names; only those in `decideHeaders`. */
   readonly headers: ReadonlyMap<string, string>
+  /** The TCP port that took the connection: it tells the listener. 0: not known. */
+  readonly port: number
   readonly body: Uint8Array
   /** performance.now() at arrival. */
   readonly arrived: number
@@ -58,12 +60,12 @@ export interface Exchange {
    */
   head(status: number, headers: ReadonlyMap<string, string>): ResponseTransform | undefined
   /**
-   * A piece of the response body.
+   * A piece of the response body. Not called again before a promise of the call before is settled.
    * @param last whether the body ends with it (it may be empty then)
    * @returns undefined: the piece is held back with the head. Only while the head is; a quarter of a MiB at most,
    *   or Envoy stops reading.
    */
-  data(chunk: Uint8Array, last: boolean): Piece | undefined
+  data(chunk: Uint8Array, last: boolean): Piece | undefined | Promise<Piece | undefined>
   /**
    * The attempt is over.
    * @param complete whether the response was seen to its end; false: reset, timed out, or the client went away

@@ -36,8 +36,20 @@ const limit = z
     requests: z.int().min(0).optional().describe('How many requests a period may have'),
     tokens: z.int().min(0).optional().describe('How many tokens, prompt and completion, a period may have'),
     concurrent: z.int().min(0).optional().describe('How many requests may be under way at once'),
-    per: z.enum(['minute', 'hour', 'day']).optional().describe('The period of requests or tokens, by UTC'),
+    per: z
+      .enum(['minute', 'hour', 'day'])
+      .optional()
+      .describe('The period of requests or tokens, by UTC; default: minute'),
     amounts: amounts('limits'),
+  })
+  .refine(
+    ({ requests, tokens, concurrent }) =>
+      [requests, tokens, concurrent].filter((amount) => amount !== undefined).length === 1,
+    'needs exactly one of requests, tokens and concurrent',
+  )
+  .refine(({ concurrent, per }) => concurrent === undefined || per === undefined, {
+    path: ['per'],
+    message: 'does not go with concurrent, which has no period',
   })
   .meta({ title: 'Limit' })
 
@@ -68,6 +80,7 @@ const budget = z
       .default('deny')
       .describe('What becomes of requests when it is used up'),
   })
+  .refine(({ usd, tokens }) => (usd === undefined) !== (tokens === undefined), 'needs exactly one of usd and tokens')
   .meta({ title: 'Budget' })
 
 export const budgets = z.record(name, budget).describe('What may be spent. Each has exactly one of usd and tokens.')

@@ -25,8 +25,8 @@ export class DecisionError extends Error {
 export function check(request: CheckedRequest, protocol: Protocol, plans: PlanStore): Uint8Array | Promise<Uint8Array> {
   const told = request.headers.get(requestIdHeader)
   const id = told !== undefined && told.length <= longestRequestId && !plans.has(told) ? told : randomUUID()
-  const { method, path, headers, body } = request
-  const known: AgentRequest = { id, method, path, headers, body, arrived: performance.now() }
+  const { method, path, headers, port, body } = request
+  const known: AgentRequest = { id, method, path, headers, port, body, arrived: performance.now() }
   try {
     const decision = protocol.decide(known)
     if (!(decision instanceof Promise)) return encodeDecision(decision, id, id === told, plans)

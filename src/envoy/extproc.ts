@@ -31,6 +31,8 @@ export class ProcessingStream {
   #ended = false
   /** Body pieces that Envoy waits to hear of. */
   #heldPieces = 0
+  /** What came while a piece was being looked at; undefined: none is. Envoy's own buffers bound it. */
+  #waiting: ProcessingMessage[] | undefined
 
   /** @param report told of what goes wrong here; the client gets a 503 */
   constructor(call: ProcessingCall, plans: PlanStore, report: (error: unknown, requestId: string) => void) {
@@ -42,6 +44,10 @@ export class ProcessingStream {
   /** Takes the next message. Never throws. */
   receive(message: ProcessingMessage): void {
     if (this.#ended) return
+    if (this.#waiting) {
+      this.#waiting.push(message)
+      return
+    }
     try {
       switch (message.type) {
         case 'requestHeaders':
@@ -53,14 +59,13 @@ export class ProcessingStream {
           if (head) this.#call.write(encodeResponseTransform(head))
           else this.#heldPieces = 0
           if (message.last) {
-            if (!head) this.#answer(exchange.data(noBytes, true), true)
-            this.#finish(true)
+            if (head) this.#finish(true)
+            else this.#settle(exchange.data(noBytes, true), true, true)
           }
           return
         }
         case 'responseBody':
-          this.#answer(this.#expectExchange().data(message.chunk, message.last), false)
-          if (message.last) this.#finish(true)
+          this.#settle(this.#expectExchange().data(message.chunk, message.last), message.last, false)
           return
         case 'other':
           throw new Error('Envoy sent a message that its configuration does not ask for')
@@ -104,6 +109,26 @@ export class ProcessingStream {
       this.#call.write(encodeImmediate(transform.answer))
       this.#finish(true)
     }
+  }
+
+  /** Answers a piece, now or when what is made of it is known; until then the pieces after it wait. */
+  #settle(piece: ReturnType<Exchange['data']>, last: boolean, bodiless: boolean): void {
+    if (!(piece instanceof Promise)) {
+      this.#answer(piece, bodiless)
+      if (last) this.#finish(true)
+      return
+    }
+    this.#waiting = []
+    piece
+      .then((settled) => {
+        if (this.#ended) return
+        this.#answer(settled, bodiless)
+        if (last) this.#finish(true)
+        const waiting = this.#waiting ?? []
+        this.#waiting = undefined
+        for (const message of waiting) this.receive(message)
+      })
+      .catch((error) => this.#fail(error))
   }
 
   /** @param bodiless whether the response had headers only, so that there is no piece to answer */

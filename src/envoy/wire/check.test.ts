@@ -22,12 +22,21 @@ const checkRequest = fc
     host: text,
     size: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
   })
-  .map((http) => create(CheckRequestSchema, whole(http)))
+  .chain((http) => fc.nat(65_535).map((port) => create(CheckRequestSchema, whole(http, port))))
 
-function whole(http: NonNullable<Extract<Http, object>>): MessageInitShape<typeof CheckRequestSchema> {
+function whole(http: NonNullable<Extract<Http, object>>, port = 10_000): MessageInitShape<typeof CheckRequestSchema> {
   return {
     attributes: {
       source: { service: 'client', labels: { a: 'b' } },
+      destination: {
+        service: 'x',
+        address: {
+          address: {
+            case: 'socketAddress',
+            value: { address: '127.0.0.1', portSpecifier: { case: 'portValue', value: port } },
+          },
+        },
+      },
       request: { time: { seconds: 1n, nanos: 2 }, http },
       contextExtensions: { route: 'x' },
     },
@@ -38,8 +47,9 @@ type Http = Exclude<Attributes['request'], undefined>['http']
 
 const encoded = (message: CheckRequest): Buffer => Buffer.from(toBinary(CheckRequestSchema, message))
 
-const plain = ({ method, path, headers, body }: CheckedRequest) => ({
+const plain = ({ method, path, headers, port, body }: CheckedRequest) => ({
   method,
+  port,
   path,
   headers: new Map(headers),
   body: Buffer.from(body),

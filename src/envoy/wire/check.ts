@@ -1,14 +1,17 @@
 import type { AgentRequest, LocalAnswer } from '../../protocol.ts'
 import { readHeaderMap, readMapEntry, WireHeaders } from './headers.ts'
 import { writeOverwrites } from './mutations.ts'
-import { lengthTag, Reader } from './reader.ts'
+import { lengthTag, Reader, varintTag } from './reader.ts'
 import { writer } from './writer.ts'
 
 /** What ext_authz asks: a request that has no id of ours yet. */
 export type CheckedRequest = Omit<AgentRequest, 'id' | 'arrived'>
 
 const checkRequest = { attributes: lengthTag(1) }
-const attributeContext = { request: lengthTag(4) }
+const attributeContext = { destination: lengthTag(2), request: lengthTag(4) }
+const peer = { address: lengthTag(1) }
+const address = { socketAddress: lengthTag(1) }
+const socketAddress = { port: varintTag(3) }
 const request = { http: lengthTag(2) }
 const httpRequest = {
   method: lengthTag(2),
@@ -26,6 +29,8 @@ class HttpRequest {
   method = ''
   path = ''
   readonly headers: WireHeaders
+  /** Of the listener that took the connection. */
+  port = 0
   body: Uint8Array = noBytes
   rawBody: Uint8Array = noBytes
 
@@ -49,8 +54,8 @@ export function decodeCheckRequest(bytes: Uint8Array): CheckedRequest {
     else reader.skip(tag)
   }
   if (!found) throw new Error('a check without an HTTP request')
-  const { method, path, headers, body, rawBody } = http
-  return { method, path, headers, body: rawBody.length > 0 ? rawBody : body }
+  const { method, path, headers, port, body, rawBody } = http
+  return { method, path, headers, port, body: rawBody.length > 0 ? rawBody : body }
 }
 
 /** @returns whether the HTTP request was in it */
@@ -60,11 +65,36 @@ function readAttributes(reader: Reader, http: HttpRequest): boolean {
   while (!reader.done) {
     const tag = reader.tag()
     if (tag === attributeContext.request) found = readRequest(reader, http) || found
+    else if (tag === attributeContext.destination) readInto(reader, peer.address, http, readAddress)
     else reader.skip(tag)
   }
   reader.leave(outer)
   return found
 }
+
+/** Reads the one field of a message that is wanted, and skips the others. */
+function readInto(
+  reader: Reader,
+  field: number,
+  http: HttpRequest,
+  read: (reader: Reader, http: HttpRequest) => void,
+): void {
+  const outer = reader.enter()
+  while (!reader.done) {
+    const tag = reader.tag()
+    if (tag === field) read(reader, http)
+    else reader.skip(tag)
+  }
+  reader.leave(outer)
+}
+
+const readPort = (reader: Reader, http: HttpRequest): void => {
+  http.port = reader.varint()
+}
+const readSocketAddress = (reader: Reader, http: HttpRequest): void =>
+  readInto(reader, socketAddress.port, http, readPort)
+const readAddress = (reader: Reader, http: HttpRequest): void =>
+  readInto(reader, address.socketAddress, http, readSocketAddress)
 
 function readRequest(reader: Reader, http: HttpRequest): boolean {
   let found = false

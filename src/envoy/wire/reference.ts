@@ -18,9 +18,13 @@ import type { ProcessingMessage } from './process.ts'
 const noBytes = new Uint8Array(0)
 
 export function decodeCheckRequest(bytes: Uint8Array): CheckedRequest {
-  const http = fromBinary(CheckRequestSchema, bytes).attributes?.request?.http
+  const { attributes } = fromBinary(CheckRequestSchema, bytes)
+  const http = attributes?.request?.http
   if (!http) throw new Error('a check without an HTTP request')
+  const address = attributes?.destination?.address?.address
+  const specifier = address?.case === 'socketAddress' ? address.value.portSpecifier : undefined
   return {
+    port: specifier?.case === 'portValue' ? specifier.value : 0,
     method: http.method,
     path: http.path,
     headers: new Map([...Object.entries(http.headers), ...headerMap(http.headerMap?.headers)]),

@@ -8,8 +8,11 @@ const exact = (header: string) => ({ exact: header, ignore_case: true })
 /** The request headers stage 1 reads; Envoy sends the service no others. */
 export const decideHeaders: readonly string[] = [
   requestIdHeader,
+  'x-chaperone-key',
   'authorization',
   'x-api-key',
+  'api-key',
+  'x-goog-api-key',
   'content-type',
   'content-encoding',
   'traceparent',

@@ -3,6 +3,7 @@ import { longestAnswer } from '../../protocol.ts'
 import { routeConfigName } from '../names.ts'
 import { type EnvoyJson, extAuthz } from './filters.ts'
 import { localReplies } from './local-reply.ts'
+import { validationSecretName } from './secret.ts'
 import { tracing } from './tracing.ts'
 
 const ads = { ads: {}, resource_api_version: 'V3' }
@@ -42,6 +43,7 @@ export function listenerConfig(name: string, rule: ListenerRule, telemetry: Tele
               },
               // The listener faces agents, so what they say about themselves in x-envoy-* and x-forwarded-* is not believed.
               use_remote_address: true,
+              ...clientCertificates(rule),
               always_set_request_id_in_response: true,
               scheme_header_transformation: { match_upstream: true },
               path_with_escaped_slashes_action: 'REJECT_REQUEST',
@@ -75,14 +77,36 @@ export function listenerConfig(name: string, rule: ListenerRule, telemetry: Tele
             name: 'envoy.transport_sockets.tls',
             typed_config: {
               '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
+              ...(rule.tls.clientCaFile !== undefined && {
+                require_client_certificate: rule.identity.accept.every((kind) => kind === 'mtls'),
+              }),
               common_tls_context: {
                 alpn_protocols: ['h2', 'http/1.1'],
                 tls_certificate_sds_secret_configs: [{ name: listenerSecretName(name), sds_config: ads }],
+                ...(rule.tls.clientCaFile !== undefined && {
+                  validation_context_sds_secret_config: {
+                    name: validationSecretName(rule.tls.clientCaFile),
+                    sds_config: ads,
+                  },
+                }),
               },
             },
           },
         }),
       },
     ],
+  }
+}
+
+/**
+ * What becomes of x-forwarded-client-cert, the header that tells the service whom a client certificate names. A client's
+ * own is always taken off, but where the rules say that only a mesh's proxy can be the client.
+ */
+function clientCertificates({ identity, tls }: ListenerRule): EnvoyJson {
+  if (identity.trustForwardedClientCert) return { forward_client_cert_details: 'ALWAYS_FORWARD_ONLY' }
+  if (tls?.clientCaFile === undefined) return { forward_client_cert_details: 'SANITIZE' }
+  return {
+    forward_client_cert_details: 'SANITIZE_SET',
+    set_current_client_cert_details: { uri: true, dns: true, subject: true },
   }
 }

@@ -28,8 +28,11 @@ export function envoyConfig(rules: Rules, topology: Topology): EnvoyConfig {
     https.map((upstream) => [validationSecretName(upstream.caFile), validationSecret(upstream.caFile)]),
   )
   for (const [name, { tls }] of Object.entries(rules.listeners)) {
+    if (!tls) continue
     const secret = listenerSecretName(name)
-    if (tls) secrets.set(secret, certificateSecret(secret, tls.certificateFile, tls.keyFile))
+    secrets.set(secret, certificateSecret(secret, tls.certificateFile, tls.keyFile))
+    if (tls.clientCaFile !== undefined)
+      secrets.set(validationSecretName(tls.clientCaFile), validationSecret(tls.clientCaFile))
   }
   const collector = collectorCluster(rules.telemetry)
   const routes = routeConfig(topology.routeClasses, maxRequestBytes)

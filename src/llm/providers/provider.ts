@@ -99,6 +99,7 @@ export { CredentialError } from '../../config/secrets.ts'
 
 /** Every request header that may carry a credential: all are removed before each attempt. */
 export const credentialHeaders: readonly string[] = [
+  'x-chaperone-key',
   'authorization',
   'proxy-authorization',
   'x-api-key',
