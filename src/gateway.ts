@@ -3,11 +3,13 @@ import { PlanStore } from './envoy/plans.ts'
 import { EnvoyServer, type Transport } from './envoy/server.ts'
 import { DiscoveryService, type Rejection } from './envoy/xds/ads.ts'
 import { type EnvoyConfig, encodeConfig, envoyConfig } from './envoy/xds/resources.ts'
+import { compileGovernance, type GovernanceParts } from './governance/compile.ts'
 import { HealthBook } from './llm/balance.ts'
-import { compileLlm, type LlmRules } from './llm/compile.ts'
+import { compileLlm } from './llm/compile.ts'
 import { LlmProtocol } from './llm/llm.ts'
 import type { LlmContext } from './llm/plan.ts'
 import type { Secrets } from './llm/providers/provider.ts'
+import { ExpressionCompiler } from './policy/expression.ts'
 import type { AgentRequest, Decision, Protocol } from './protocol.ts'
 
 export interface GatewayOptions {
@@ -17,6 +19,7 @@ export interface GatewayOptions {
   rules: Rules
   secrets: Secrets
   context(rules: Rules, book: HealthBook): LlmContext
+  governance: GovernanceParts
   report(error: unknown, requestId: string): void
   events?: {
     connected?(node: string): void
@@ -124,11 +127,13 @@ export class Gateway {
   }
 
   #compile(rules: Rules): Revision {
-    const llm: LlmRules = compileLlm(rules, this.#options.secrets, this.health)
+    const compiler = new ExpressionCompiler(Object.keys(rules.budgets))
+    const llm = compileLlm(rules, this.#options.secrets, this.health, compiler)
+    const governance = compileGovernance(rules, this.#options.governance, compiler)
     return {
       rules,
       config: envoyConfig(rules, llm.topology),
-      protocol: new LlmProtocol(llm, this.#options.context(rules, this.health)),
+      protocol: new LlmProtocol(llm, governance, this.#options.context(rules, this.health)),
     }
   }
 

@@ -5,6 +5,7 @@ import { SecretStore } from './config/secrets.ts'
 import { watchRules } from './config/watch.ts'
 import type { Transport } from './envoy/server.ts'
 import { Gateway } from './gateway.ts'
+import { absentGovernance } from './governance/absent.ts'
 import type { HealthBook } from './llm/balance.ts'
 import { PriceBook } from './llm/prices.ts'
 import type { UpstreamHealth } from './telemetry/metrics.ts'
@@ -50,10 +51,12 @@ export class Service {
         const prices = new PriceBook(rules.prices)
         return {
           finished: (record) => this.telemetry.finished(record),
+          refused: (record) => this.telemetry.refused(record),
           report: (error, requestId) => this.telemetry.report(error, requestId),
           cost: ({ provider }, model, usage) => prices.cost(provider, model, usage),
         }
       },
+      governance: absentGovernance,
       report: (error, requestId) => this.telemetry.report(error, requestId),
       events: {
         connected: (node) => {

@@ -6,9 +6,10 @@ import { findEnvoy } from '../src/envoy/binary.ts'
 import { EnvoyProcess } from '../src/envoy/process.ts'
 import type { Transport } from '../src/envoy/server.ts'
 import { Gateway } from '../src/gateway.ts'
+import { absentGovernance } from '../src/governance/absent.ts'
 import { PriceBook } from '../src/llm/prices.ts'
 import { CredentialError } from '../src/llm/providers/provider.ts'
-import type { RequestRecord } from '../src/telemetry/record.ts'
+import type { RefusalRecord, RequestRecord } from '../src/telemetry/record.ts'
 import { freePort } from './harness.ts'
 
 /** The whole gateway, with a real Envoy, for one test file. */
@@ -20,6 +21,8 @@ export interface TestGateway {
   rules: Rules
   /** Every settled request, in order. */
   records: RequestRecord[]
+  /** Every request that stage 1 refused, in order. */
+  refusals: RefusalRecord[]
   /** What was reported to the operator. */
   reports: { error: unknown; requestId: string }[]
   /** The record of a request, once it is settled. */
@@ -40,6 +43,7 @@ export async function startGateway(
   const directory = mkdtempSync(join(tmpdir(), 'chaperone-test-'))
   const socket = join(directory, 'service.sock')
   const records: RequestRecord[] = []
+  const refusals: RefusalRecord[] = []
   const reports: { error: unknown; requestId: string }[] = []
   const secrets = {
     resolve(reference: string): string {
@@ -58,10 +62,12 @@ export async function startGateway(
       const prices = new PriceBook(now.prices)
       return {
         finished: (record) => records.push(record),
+        refused: (record) => refusals.push(record),
         report: (error, requestId) => reports.push({ error, requestId }),
         cost: ({ provider }, model, usage) => prices.cost(provider, model, usage),
       }
     },
+    governance: absentGovernance,
     report: (error, requestId) => reports.push({ error, requestId }),
   })
   await gateway.start()
@@ -88,6 +94,7 @@ export async function startGateway(
     envoy,
     rules,
     records,
+    refusals,
     reports,
     recordOf: (requestId) =>
       eventually(() => {

@@ -4,6 +4,7 @@ import { resourceTypes } from '../envoy/xds/registry.ts'
 import { encodeConfig, envoyConfig } from '../envoy/xds/resources.ts'
 import { HealthBook } from '../llm/balance.ts'
 import { compileLlm } from '../llm/compile.ts'
+import { ExpressionCompiler } from '../policy/expression.ts'
 import { RulesError, rulesFor } from './rules.ts'
 
 /**
@@ -29,7 +30,12 @@ export async function render(options: {
   try {
     const { rules } = await rulesFor(options.file, process.env, () => 'http://127.0.0.1:4010/v1')
     // Credentials are not part of Envoy's configuration: none is read here.
-    const llm = compileLlm(rules, { resolve: (reference) => reference }, new HealthBook())
+    const llm = compileLlm(
+      rules,
+      { resolve: (reference) => reference },
+      new HealthBook(),
+      new ExpressionCompiler(Object.keys(rules.budgets)),
+    )
     const config = envoyConfig(rules, llm.topology)
     encodeConfig(config)
     const resources = Object.fromEntries(resourceTypes.map((type) => [type, [...config[type].values()]]))

@@ -3,6 +3,7 @@ import { formatDiagnostics } from '../config/format.ts'
 import { type Diagnostic, loadRules } from '../config/load.ts'
 import { HealthBook } from '../llm/balance.ts'
 import { compileLlm } from '../llm/compile.ts'
+import { ExpressionCompiler } from '../policy/expression.ts'
 
 /** What is found in one file. */
 interface Report {
@@ -44,7 +45,12 @@ function check(file: string): Report {
   const loaded = loadRules(text, file)
   if ('diagnostics' in loaded) return { file, errors: loaded.diagnostics, warnings: [], text }
   try {
-    compileLlm(loaded.rules, { resolve: (reference) => reference }, new HealthBook())
+    compileLlm(
+      loaded.rules,
+      { resolve: (reference) => reference },
+      new HealthBook(),
+      new ExpressionCompiler(Object.keys(loaded.rules.budgets)),
+    )
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     return { file, errors: [whole(file, error.message)], warnings: loaded.warnings, text }

@@ -14,7 +14,7 @@ import type { Outgoing } from './outgoing.ts'
 import type { LlmPlan } from './plan.ts'
 import { credentialHeaders, type OutgoingRequest, vendorHeaders } from './providers/provider.ts'
 import { chooseReply } from './replies/choose.ts'
-import { nothing, type Reply } from './replies/reply.ts'
+import { nothing, type Outcome, type Reply } from './replies/reply.ts'
 import { retryAfterMs } from './retry-after.ts'
 
 /** What became of one attempt. */
@@ -138,21 +138,38 @@ export class Attempt implements Exchange {
         return { set: [], remove: [] }
       }
     } else if (!ok) this.result = 'refused'
-    this.#reply = chooseReply(this.#plan.request, this.#outgoing as Outgoing, this.seen, status, contentType, () =>
-      this.#plan.answerContext(),
+    this.#reply = chooseReply(
+      this.#plan.request,
+      this.#outgoing as Outgoing,
+      this.seen,
+      status,
+      contentType,
+      () => this.#plan.answerContext(),
+      this.#plan.guards,
     )
     return undefined
   }
 
-  data(chunk: Uint8Array, last: boolean): Piece | undefined {
+  data(chunk: Uint8Array, last: boolean): Piece | undefined | Promise<Piece | undefined> {
     if (this.#failed || !this.#reply) return this.#headGone ? { body: nothing } : undefined
-    let outcome: ReturnType<Reply['push']>
     try {
-      outcome = this.#reply.push(chunk, last)
+      const outcome = this.#reply.push(chunk, last)
+      if (!(outcome instanceof Promise)) return this.#made(outcome, chunk, last)
+      return outcome.then(
+        (settled) => this.#made(settled, chunk, last),
+        (error) => this.#made(this.#failure(error), chunk, last),
+      )
     } catch (error) {
-      if (!(error instanceof ApiError) || this.#headGone) throw error
-      outcome = { type: 'fail', error }
+      return this.#made(this.#failure(error), chunk, last)
     }
+  }
+
+  #failure(error: unknown): Outcome {
+    if (!(error instanceof ApiError) || this.#headGone) throw error
+    return { type: 'fail', error }
+  }
+
+  #made(outcome: Outcome, chunk: Uint8Array, last: boolean): Piece | undefined {
     switch (outcome.type) {
       case 'hold':
         return undefined

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { durationMs, type ModelRule, type Rules } from '../config/schema.ts'
+import type { ExpressionCompiler } from '../policy/expression.ts'
 import type { Pool, RouteClass, Topology, Upstream } from '../protocol.ts'
 import type { HealthBook, TargetHealth } from './balance.ts'
+import { Prompts } from './prompts.ts'
 import { createProvider } from './providers/index.ts'
 import type { Operation, Provider, Secrets } from './providers/provider.ts'
 
@@ -37,6 +39,10 @@ export interface LlmRules {
   readonly topology: Topology
   /** The model a client's name means: an exact one, else the longest pattern. */
   model(name: string): Model | undefined
+  /** What is added to requests. */
+  readonly prompts: Prompts
+  /** The name that is meant by a client's: another one where it is an alias. */
+  alias(name: string): string
   /** The names without a `*`, for /v1/models and for suggestions. */
   readonly modelNames: readonly string[]
   /** The patterns, for messages. */
@@ -54,10 +60,11 @@ const operations: readonly Operation[] = [
 ]
 
 /**
- * Compiles the rules: providers, targets, pools.
+ * Compiles the rules: providers, targets, pools, prompts.
+ * @param compiler for the expressions of the rules
  * @throws {RangeError} where a provider's rule cannot be carried out; the message names the field
  */
-export function compileLlm(rules: Rules, secrets: Secrets, book: HealthBook): LlmRules {
+export function compileLlm(rules: Rules, secrets: Secrets, book: HealthBook, compiler: ExpressionCompiler): LlmRules {
   const providers = new Map<string, { provider: Provider; upstream: Upstream }>()
   for (const [name, rule] of Object.entries(rules.providers)) {
     const provider = createProvider(name, rule, secrets)
@@ -68,6 +75,7 @@ export function compileLlm(rules: Rules, secrets: Secrets, book: HealthBook): Ll
   const exact = new Map<string, Model>()
   const prefixes: { prefix: string; model: Model }[] = []
   const healthKeys = new Set<string>()
+  const { aliases } = rules
 
   for (const [name, rule] of Object.entries(rules.models)) {
     const targets = rule.targets.map(({ provider: providerName, model, weight, priority }) => {
@@ -105,7 +113,9 @@ export function compileLlm(rules: Rules, secrets: Secrets, book: HealthBook): Ll
       routeClasses: [...routeClasses.values()],
     },
     model: (name) => exact.get(name) ?? prefixes.find(({ prefix }) => name.startsWith(prefix))?.model,
-    modelNames: [...exact.keys()],
+    prompts: new Prompts(rules.prompts, compiler),
+    alias: (name) => (Object.hasOwn(aliases, name) ? aliases[name]! : name),
+    modelNames: [...exact.keys(), ...Object.keys(aliases)],
     patterns: prefixes.map(({ model }) => model.name),
   }
 }

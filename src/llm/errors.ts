@@ -8,7 +8,7 @@ export class ApiError extends Error {
   readonly status: number
   /**
    * OpenAI-style type: `invalid_request_error`, `authentication_error`, `permission_error`, `not_found_error`,
-   * `rate_limit_error`, `overloaded_error`, `timeout_error`, `api_error`.
+   * `billing_error`, `rate_limit_error`, `overloaded_error`, `timeout_error`, `api_error`.
    */
   readonly type: ErrorType
   /** A stable machine-readable word: `model_not_found`, `context_length_exceeded`, `unsupported_field`, … */
@@ -17,12 +17,23 @@ export class ApiError extends Error {
   readonly param: string | undefined
   /** Seconds to wait before trying again, where the provider said so in its body (Google's RetryInfo). */
   readonly retryAfter: number | undefined
+  /** Where a rule of this gateway refused: its path in the rules. */
+  readonly rule: string | undefined
+  /** Further response headers. */
+  readonly headers: readonly [name: string, value: string][]
 
   constructor(
     status: number,
     type: ErrorType,
     message: string,
-    options: { code?: string; param?: string; retryAfter?: number; cause?: unknown } = {},
+    options: {
+      code?: string
+      param?: string
+      retryAfter?: number
+      rule?: string
+      headers?: readonly [name: string, value: string][]
+      cause?: unknown
+    } = {},
   ) {
     super(message, { cause: options.cause })
     this.status = status
@@ -30,6 +41,8 @@ export class ApiError extends Error {
     this.code = options.code
     this.param = options.param
     this.retryAfter = options.retryAfter
+    this.rule = options.rule
+    this.headers = options.headers ?? []
   }
 }
 
@@ -39,6 +52,7 @@ export type ErrorType =
   | 'permission_error'
   | 'not_found_error'
   | 'request_too_large'
+  | 'billing_error'
   | 'rate_limit_error'
   | 'overloaded_error'
   | 'timeout_error'
@@ -55,6 +69,8 @@ export function errorTypeOf(status: number): ErrorType {
       return 'invalid_request_error'
     case 401:
       return 'authentication_error'
+    case 402:
+      return 'billing_error'
     case 403:
       return 'permission_error'
     case 404:

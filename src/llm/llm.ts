@@ -1,103 +1,252 @@
+import type { Governance } from '../governance/governance.ts'
+import type { Admission } from '../governance/metering.ts'
+import type { GuardSession } from '../guards/guards.ts'
+import type { Identity, Unidentified } from '../identity/identity.ts'
+import type { Facts } from '../policy/facts.ts'
 import type { AgentRequest, Decision, LocalAnswer, Protocol } from '../protocol.ts'
+import type { Caller, RefusalRecord } from '../telemetry/record.ts'
 import { chooseFirst } from './balance.ts'
-import type { Lineup, LlmRules } from './compile.ts'
-import type { Conversation, JsonObject } from './conversation.ts'
-import { countClients } from './count-tokens.ts'
-import { type ClientDialectName, type ClientFormat, clientDialects } from './dialects/index.ts'
+import { type ClientRequest, modelName, ParsedRequest, readBody, wantsStream } from './client-request.ts'
+import type { Lineup, LlmRules, Model } from './compile.ts'
+import type { JsonObject } from './conversation.ts'
+import type { ClientFormat } from './dialects/index.ts'
 import { type Call, type Endpoint, endpointOf } from './endpoints.ts'
 import { ApiError } from './errors.ts'
-import { parseObject } from './json.ts'
+import { estimateOf } from './estimate.ts'
+import { guardRequest } from './guarded.ts'
 import { localError } from './local.ts'
 import { modelList, oneModel } from './models.ts'
-import { type ClientRequest, type Outgoing, writeOutgoing } from './outgoing.ts'
-import { type LlmContext, LlmPlan } from './plan.ts'
-import type { Operation } from './providers/provider.ts'
+import { type Outgoing, writeOutgoing } from './outgoing.ts'
+import { type Governed, type LlmContext, LlmPlan } from './plan.ts'
+import { notAdmitted, notAllowed, notIdentified } from './refusals.ts'
+
+type Maybe<T> = T | Promise<T>
+
+/** Goes on with a value that may still have to come, without a detour where it is there. */
+function then<T, R>(value: Maybe<T>, next: (value: T) => Maybe<R>): Maybe<R> {
+  return value instanceof Promise ? value.then(next) : next(value)
+}
+
+/** A call whose caller is known, on its way to a plan. */
+interface Ask {
+  readonly request: AgentRequest
+  readonly call: Call
+  readonly caller: Caller
+  readonly identity: Identity
+  readonly json: JsonObject
+  /** The model's name as the client wrote it. */
+  readonly asked: string
+}
 
 /** The LLM APIs under one set of rules. */
 export class LlmProtocol implements Protocol {
   readonly #rules: LlmRules
+  readonly #governance: Governance
   readonly #context: LlmContext
 
-  constructor(rules: LlmRules, context: LlmContext) {
+  constructor(rules: LlmRules, governance: Governance, context: LlmContext) {
     this.#rules = rules
+    this.#governance = governance
     this.#context = context
   }
 
-  decide(request: AgentRequest): Decision {
+  decide(request: AgentRequest): Maybe<Decision> {
     const endpoint = endpointOf(request.method, request.path, request.headers.has('anthropic-version'))
+    const listener = this.#governance.listenerOf(request.port)
+    return then(this.#governance.identify(listener, request.headers), (identity) =>
+      this.#identified(request, endpoint, listener, identity),
+    )
+  }
+
+  #identified(
+    request: AgentRequest,
+    endpoint: Endpoint,
+    listener: string,
+    identity: Identity | Unidentified,
+  ): Maybe<Decision> {
+    const operation = endpoint.type === 'call' ? endpoint.operation : endpoint.type
+    if ('status' in identity) {
+      if (identity.cause !== undefined) this.#context.report(identity.cause, request.id)
+      return this.#refuse(request, endpoint.format, notIdentified(identity), { operation, listener, identity: 'none' })
+    }
+    const caller = callerOf(identity, listener)
     switch (endpoint.type) {
-      case 'call':
-        try {
-          return this.#plan(request, endpoint)
-        } catch (error) {
+      case 'call': {
+        const refused = (error: unknown): Decision => {
           if (!(error instanceof ApiError)) throw error
-          return { type: 'answer', answer: localError(endpoint.format, error, request.id) }
+          return this.#refuse(request, endpoint.format, error, { operation, ...caller })
         }
+        try {
+          const decision = this.#call(request, endpoint, caller, identity)
+          return decision instanceof Promise ? decision.catch(refused) : decision
+        } catch (error) {
+          return refused(error)
+        }
+      }
       case 'models':
-        return { type: 'answer', answer: this.#models(request, endpoint) }
+        return { type: 'answer', answer: this.#models(request, endpoint, identity) }
       case 'refused': {
-        const answer = localError(endpoint.format, endpoint.error, request.id)
-        if (endpoint.allowed !== undefined) answer.headers.push(['allow', endpoint.allowed])
-        return { type: 'answer', answer }
+        const decision = this.#refuse(request, endpoint.format, endpoint.error, { operation, ...caller })
+        if (endpoint.allowed !== undefined) decision.answer.headers.push(['allow', endpoint.allowed])
+        return decision
       }
     }
   }
 
-  #models(request: AgentRequest, { name, format }: Endpoint & { type: 'models' }): LocalAnswer {
-    if (name === undefined) return modelList(this.#rules, format)
-    if (this.#rules.model(name)) return oneModel(this.#rules, name, format)
+  #models(request: AgentRequest, { name, format }: Endpoint & { type: 'models' }, identity: Identity): LocalAnswer {
+    const may = (model: string) => identity.mayUseModel(model)
+    if (name === undefined) return modelList(this.#rules, format, may)
+    if (this.#rules.model(name) && may(name)) return oneModel(this.#rules, name, format)
     return localError(format, unknownModel(name, format), request.id)
   }
 
-  #plan(request: AgentRequest, call: Call): Decision {
+  #call(request: AgentRequest, call: Call, caller: Caller, identity: Identity): Maybe<Decision> {
     const json = readBody(request)
-    const name = call.model ?? json.model
-    if (typeof name !== 'string' || name === '')
-      throw new ApiError(
-        400,
-        'invalid_request_error',
-        call.model === undefined
-          ? 'The request names no model. Set `model` to a name from GET /v1/models.'
-          : 'The path names no model. Put a name from GET /v1beta/models into it.',
-        { code: 'missing_model', param: 'model' },
-      )
+    const asked = modelName(call, json)
+    const ask: Ask = { request, call, caller, identity, json, asked }
+    const name = this.#rules.alias(asked)
+    const model = this.#model(ask, name)
+    const governance = this.#governance
+    if (governance.idle && this.#rules.prompts.empty)
+      return this.#plan(ask, new ParsedRequest(call, name, request, json), model)
+    const facts = factsOf(ask, name, governance)
+    const verdict = governance.policies.decide(facts)
+    if (verdict.effect === 'deny') throw notAllowed(verdict)
+    const decorated = this.#rules.prompts.apply(call.format, json, facts)
+    const session = governance.guards.session(facts)
+    const guarded = session ? guardRequest(session, call.format, decorated) : decorated
+    return then(guarded, (edited) => this.#admit(ask, edited, session, facts, model))
+  }
+
+  #admit(
+    ask: Ask,
+    json: JsonObject,
+    session: GuardSession | undefined,
+    facts: Facts,
+    model: Model,
+    downgraded?: string,
+  ): Maybe<Decision> {
+    const { request, call } = ask
+    const client = new ParsedRequest(call, facts.model, request, ask.json, json)
+    if (!this.#governance.metered) return this.#plan(ask, client, model, { session })
+    const admission = this.#governance.admit(
+      facts,
+      () => estimateOf(client, model, this.#context),
+      downgraded === undefined,
+    )
+    return then(admission, (outcome: Admission) => {
+      switch (outcome.type) {
+        case 'admitted': {
+          const { ticket, headers } = outcome
+          try {
+            return this.#plan(ask, client, model, { session, ticket, headers, downgraded })
+          } catch (error) {
+            ticket.settle({ tokens: 0, nanoUsd: 0 })
+            throw error
+          }
+        }
+        case 'refused':
+          throw notAdmitted(outcome)
+        case 'downgrade': {
+          const cheaper = this.#model(ask, outcome.model)
+          const changed: Facts = { ...facts, model: outcome.model }
+          return this.#admit(ask, json, session, changed, cheaper, outcome.budget)
+        }
+      }
+    })
+  }
+
+  /** @throws {ApiError} where there is no such model, or it is not for this caller */
+  #model({ call, identity }: Ask, name: string): Model {
     const model = this.#rules.model(name)
     if (!model) throw unknownModel(name, call.format)
-    const lineup = model.lineup(call.operation)
+    if (!identity.mayUseModel(name))
+      throw new ApiError(
+        403,
+        'permission_error',
+        `The model ${JSON.stringify(shorten(name))} is not among those you may use here. GET ${listOf(call.format)} lists them.`,
+        { code: 'model_not_allowed', param: 'model' },
+      )
+    return model
+  }
+
+  #plan({ request, caller, asked }: Ask, client: ClientRequest, model: Model, governed: Governed = {}): Decision {
+    const lineup = model.lineup(client.operation)
     if (!lineup)
       throw new ApiError(
         400,
         'invalid_request_error',
-        `No provider of the model ${name} serves ${request.path}. Choose another model.`,
-        {
-          code: 'unsupported_operation',
-          param: 'model',
-        },
+        `No provider of the model ${shorten(client.model)} serves ${request.path.slice(0, 200)}. Choose another model.`,
+        { code: 'unsupported_operation', param: 'model' },
       )
-    const client = new ParsedRequest(call, name, request, json)
     const [group, member] = chooseFirst(lineup.groups, request.arrived)
     const { order, first } = writeFirst(client, lineup, group, member)
     const plan = new LlmPlan({
       id: request.id,
       request: client,
+      asked,
+      caller,
       model,
       order,
       first,
       context: this.#context,
       arrived: request.arrived,
       traceparent: request.headers.get('traceparent'),
+      governed,
     })
     return { type: 'plan', plan }
   }
+
+  #refuse(
+    request: AgentRequest,
+    format: ClientFormat,
+    error: ApiError,
+    what: Omit<RefusalRecord, 'requestId' | 'status' | 'code' | 'rule'>,
+  ): Decision & { type: 'answer' } {
+    this.#context.refused({
+      ...what,
+      requestId: request.id,
+      status: error.status,
+      code: error.code ?? error.type,
+      rule: error.rule,
+    })
+    return { type: 'answer', answer: localError(format, error, request.id) }
+  }
 }
 
+function callerOf({ kind, subject, user, team, organization, key }: Identity, listener: string): Caller {
+  return { identity: kind, subject, user, team, organization, key, listener }
+}
+
+function factsOf({ request, call, caller, identity, json }: Ask, model: string, governance: Governance): Facts {
+  const mark = request.path.indexOf('?')
+  const facts: Facts = {
+    request: {
+      id: request.id,
+      method: request.method,
+      path: mark === -1 ? request.path : request.path.slice(0, mark),
+      listener: caller.listener,
+      operation: call.operation,
+      stream: wantsStream(call, json),
+      bytes: request.body.length,
+    },
+    identity,
+    model,
+    parameters: json,
+    now: new Date(),
+    spent: (budget) => governance.spent(budget, facts),
+  }
+  return facts
+}
+
+const shorten = (name: string) => (name.length > 100 ? `${name.slice(0, 100)}…` : name)
+const listOf = (format: ClientFormat) => (format === 'gemini' ? '/v1beta/models' : '/v1/models')
+
 function unknownModel(name: string, format: ClientFormat): ApiError {
-  const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name
-  const list = format === 'gemini' ? '/v1beta/models' : '/v1/models'
   return new ApiError(
     404,
     'not_found_error',
-    `There is no model ${JSON.stringify(shown)} here. GET ${list} lists the names you can use.`,
+    `There is no model ${JSON.stringify(shorten(name))} here. GET ${listOf(format)} lists the names you can use.`,
     { code: 'model_not_found', param: 'model' },
   )
 }
@@ -135,83 +284,4 @@ function writeFirst(
 function write(client: ClientRequest, order: Order): { order: Order; first: Outgoing } {
   const { provider, model } = order.targets[0]!
   return { order, first: writeOutgoing(client, provider, model ?? client.model) }
-}
-
-const jsonTypes = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
-
-/** @throws {ApiError} where the body is no JSON object of an acceptable type */
-function readBody(request: AgentRequest): JsonObject {
-  const encoding = request.headers.get('content-encoding')
-  if (encoding !== undefined && encoding !== '' && encoding.toLowerCase() !== 'identity')
-    throw new ApiError(
-      415,
-      'invalid_request_error',
-      `A body compressed with ${encoding.slice(0, 40)} cannot be read here. Send it uncompressed.`,
-      {
-        code: 'unsupported_content_encoding',
-      },
-    )
-  const type = request.headers.get('content-type')
-  if (type !== undefined && !jsonTypes.test(type))
-    throw new ApiError(
-      415,
-      'invalid_request_error',
-      `The content type is ${type.slice(0, 100)}; send application/json.`,
-      {
-        code: 'unsupported_content_type',
-      },
-    )
-  if (request.body.length === 0)
-    throw new ApiError(400, 'invalid_request_error', 'The request has no body. Send a JSON object.', {
-      code: 'empty_body',
-    })
-  const json = parseObject(request.body)
-  if (!json)
-    throw new ApiError(
-      400,
-      'invalid_request_error',
-      'The body is not a JSON object. Check that it is complete and well-formed.',
-      {
-        code: 'invalid_json',
-      },
-    )
-  return json
-}
-
-class ParsedRequest implements ClientRequest {
-  readonly operation: Operation
-  readonly format: ClientFormat
-  readonly model: string
-  readonly stream: boolean
-  readonly bytes: Uint8Array
-  readonly json: JsonObject
-  readonly headers: Readonly<Record<string, string | undefined>>
-  #conversation: Conversation | undefined
-
-  constructor({ operation, format, stream }: Call, model: string, request: AgentRequest, json: JsonObject) {
-    this.operation = operation
-    this.format = format
-    this.model = model
-    this.stream = stream ?? (json.stream === true && operation !== 'embeddings' && operation !== 'count_tokens')
-    this.bytes = request.body
-    this.json = json
-    const { headers } = request
-    this.headers = {
-      'anthropic-version': headers.get('anthropic-version'),
-      'anthropic-beta': headers.get('anthropic-beta'),
-      'openai-beta': headers.get('openai-beta'),
-    }
-  }
-
-  conversation(): Conversation {
-    this.#conversation ??= { ...this.#read(), stream: this.stream }
-    return this.#conversation
-  }
-
-  #read(): Conversation {
-    const format = this.format as ClientDialectName
-    return this.operation === 'count_tokens'
-      ? countClients[format]!.readCountRequest(this.json)
-      : clientDialects[format].readRequest(this.json)
-  }
 }

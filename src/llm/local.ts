@@ -11,6 +11,7 @@ export function localError(format: ClientFormat, error: ApiError, requestId: str
     error.status,
     format === 'gemini' ? withRequestInfo(body, requestId) : { ...body, request_id: requestId },
   )
+  answer.headers.push(...error.headers)
   if (error.retryAfter !== undefined)
     answer.headers.push(['retry-after', String(Math.max(1, Math.ceil(error.retryAfter)))])
   return answer

@@ -4,9 +4,16 @@ import type { JsonObject } from './conversation.ts'
 import type { ClientDialectName } from './dialects/index.ts'
 import { localJson } from './local.ts'
 
-/** GET /v1/models and /v1beta/models: the names of the rules, patterns left out since no client can ask for one. */
-export function modelList(rules: LlmRules, format: ClientDialectName): LocalAnswer {
-  const names = [...rules.modelNames].sort()
+/**
+ * GET /v1/models and /v1beta/models: the names of the rules, patterns left out since no client can ask for one.
+ * @param may whether the caller may use a model; others are not shown
+ */
+export function modelList(
+  rules: LlmRules,
+  format: ClientDialectName,
+  may: (model: string) => boolean = () => true,
+): LocalAnswer {
+  const names = rules.modelNames.filter(may).sort()
   const list = names.map((name) => modelObject(rules, name, format))
   if (format === 'gemini') return localJson(200, { models: list })
   if (format === 'messages')

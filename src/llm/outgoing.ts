@@ -1,37 +1,15 @@
-import type { Conversation, JsonObject } from './conversation.ts'
+import type { ClientRequest } from './client-request.ts'
+import type { JsonObject } from './conversation.ts'
 import { tokenCounters } from './count-tokens.ts'
 import type { ClientDialect, RequestContext } from './dialect.ts'
 import { countedRequest } from './dialects/gemini/count-client.ts'
 import { foreignMark as geminiMark } from './dialects/gemini/proof.ts'
-import {
-  type ClientDialectName,
-  type ClientFormat,
-  clientDialects,
-  type ProviderDialectName,
-  providerDialects,
-} from './dialects/index.ts'
+import { type ClientDialectName, clientDialects, type ProviderDialectName, providerDialects } from './dialects/index.ts'
 import { embeddingDialects, readEmbeddingRequest } from './embeddings/index.ts'
 import { ApiError } from './errors.ts'
 import { isObject } from './json.ts'
-import type { EmbeddingApi, Operation, Provider, Route } from './providers/provider.ts'
+import type { EmbeddingApi, Provider, Route } from './providers/provider.ts'
 import { prependMembers, replaceSpan, stringMember } from './splice.ts'
-
-/** A client's request, parsed once, written out once an attempt. */
-export interface ClientRequest {
-  readonly operation: Operation
-  /** The wire format of the client's API. */
-  readonly format: ClientFormat
-  /** The model the client asked for. */
-  readonly model: string
-  readonly stream: boolean
-  /** As it came. */
-  readonly bytes: Uint8Array
-  readonly json: JsonObject
-  /** The neutral form, read when first needed. @throws {ApiError} */
-  conversation(): Conversation
-  /** The client's headers a provider may want. */
-  readonly headers: Readonly<Record<string, string | undefined>>
-}
 
 /** What goes to one target. */
 export interface Outgoing {
@@ -86,7 +64,7 @@ function sameFormat(request: ClientRequest, provider: Provider, model: string, r
     return { route, body: encode(body), unchanged: false, hideUsage, drops: [] }
   }
   let body = bytes
-  if (model !== request.model) body = replaceSpan(body, span, JSON.stringify(model))
+  if (model !== json.model) body = replaceSpan(body, span, JSON.stringify(model))
   if (hideUsage && !Object.hasOwn(json, 'stream_options'))
     body = prependMembers(body, '"stream_options":{"include_usage":true}')
   return { route, body, unchanged: body === bytes, hideUsage, drops: [] }

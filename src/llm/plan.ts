@@ -1,21 +1,38 @@
+import type { Ticket } from '../governance/metering.ts'
+import type { GuardSession } from '../guards/guards.ts'
 import type { Exchange, LocalAnswer, Plan } from '../protocol.ts'
-import type { RequestRecord } from '../telemetry/record.ts'
+import type { Caller, RefusalRecord, RequestRecord } from '../telemetry/record.ts'
 import { Attempt } from './attempt.ts'
+import type { ClientRequest } from './client-request.ts'
 import type { Model, Target } from './compile.ts'
 import type { Usage } from './conversation.ts'
 import type { AnswerContext } from './dialect.ts'
 import { ApiError } from './errors.ts'
 import { localError } from './local.ts'
-import { asksForUsage, type ClientRequest, type Outgoing, writeOutgoing } from './outgoing.ts'
+import { asksForUsage, type Outgoing, writeOutgoing } from './outgoing.ts'
 import type { Cost } from './prices.ts'
 
 /** What a plan needs of the world. */
 export interface LlmContext {
   /** Told once of every request that got a plan. */
   finished(record: RequestRecord): void
+  /** Told once of every request that got none. */
+  refused(record: RefusalRecord): void
   /** Told of what the operator should know. */
   report(error: unknown, requestId: string): void
   cost(target: Target, model: string, usage: Usage): Cost | undefined
+}
+
+/** What a request's rules have to do with its answer. */
+export interface Governed {
+  /** The guards that look at it. */
+  session?: GuardSession | undefined
+  /** What limits and budgets have reserved. */
+  ticket?: Ticket | undefined
+  /** For the answer: x-ratelimit-*. */
+  headers?: readonly [name: string, value: string][] | undefined
+  /** The budget that put another model in the place of the one asked for. */
+  downgraded?: string | undefined
 }
 
 /** The response header that lists the targets a request was tried on, with what each said. */
@@ -27,6 +44,11 @@ export class LlmPlan implements Plan {
   readonly pool: string
   readonly routeClass: string
   readonly request: ClientRequest
+  /** The guards that look at the answer. */
+  readonly guards: GuardSession | undefined
+  readonly #asked: string
+  readonly #caller: Caller
+  readonly #governed: Governed
   readonly #model: Model
   readonly #order: readonly Target[]
   readonly #context: LlmContext
@@ -47,6 +69,10 @@ export class LlmPlan implements Plan {
   constructor(options: {
     id: string
     request: ClientRequest
+    /** The model's name as the client wrote it. */
+    asked: string
+    caller: Caller
+    governed?: Governed
     model: Model
     order: { targets: readonly Target[]; pool: { id: string } }
     first: Outgoing | ApiError
@@ -57,6 +83,11 @@ export class LlmPlan implements Plan {
   }) {
     this.id = options.id
     this.request = options.request
+    this.#asked = options.asked
+    this.#caller = options.caller
+    this.#governed = options.governed ?? {}
+    const { session } = this.#governed
+    this.guards = session?.onResponse ? session : undefined
     this.pool = options.order.pool.id
     this.routeClass = options.model.routeClass.id
     this.#model = options.model
@@ -99,7 +130,7 @@ export class LlmPlan implements Plan {
     this.#exhausted = error
     this.#complete = true
     const answer = localError(this.request.format, error, this.id)
-    answer.headers.push(...this.triedHeaders())
+    answer.headers.push(...this.triedHeaders(), ...this.#ruleHeaders())
     return answer
   }
 
@@ -131,6 +162,7 @@ export class LlmPlan implements Plan {
       ['x-chaperone-model', this.#modelAt(target)],
     ]
     if (this.#attempts.length > 1) headers.push(...this.triedHeaders())
+    headers.push(...this.#ruleHeaders())
     const { usage } = seen
     if (complete && usage) {
       headers.push(
@@ -157,6 +189,12 @@ export class LlmPlan implements Plan {
     ]
   }
 
+  #ruleHeaders(): [string, string][] {
+    const { headers, downgraded } = this.#governed
+    if (downgraded === undefined) return headers ? [...headers] : []
+    return [...(headers ?? []), ['x-chaperone-downgraded', downgraded]]
+  }
+
   report(error: unknown): void {
     this.#context.report(error, this.id)
   }
@@ -164,7 +202,13 @@ export class LlmPlan implements Plan {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#context.finished(this.#record())
+    const record = this.#record()
+    const { usage, cost } = record
+    this.#governed.ticket?.settle({
+      tokens: usage ? usage.input + usage.output : 0,
+      nanoUsd: cost ? Math.round(cost.usd * 1_000_000_000) : 0,
+    })
+    this.#context.finished(record)
   }
 
   #modelAt(target: Target): string {
@@ -192,7 +236,9 @@ export class LlmPlan implements Plan {
       requestId: this.id,
       operation: this.request.operation,
       model: this.#model.name,
-      requestModel: this.request.model,
+      requestModel: this.#asked,
+      caller: this.#caller,
+      downgraded: this.#governed.downgraded,
       provider: target?.provider.name,
       providerType: target?.provider.type,
       targetModel: model,
@@ -216,7 +262,7 @@ export class LlmPlan implements Plan {
       aborted,
       drops: answered ? [...answered.drops] : [],
       traceparent: this.#traceparent,
-    } as unknown as RequestRecord
+    }
   }
 }
 

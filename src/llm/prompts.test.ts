@@ -8,11 +8,7 @@ import { ApiError } from './errors.ts'
 import { Prompts } from './prompts.ts'
 
 const apply = (rule: Parameters<typeof schema.parse>[0], format: ClientFormat, body: JsonObject, facts = factsOf()) =>
-  new Prompts(schema.parse(rule), (source) => new ExpressionCompiler().condition(source, true)).apply(
-    format,
-    body,
-    facts,
-  )
+  new Prompts(schema.parse(rule), new ExpressionCompiler()).apply(format, body, facts)
 
 const house = { house: { prepend: 'Before.', append: 'After.' } }
 const user = { role: 'user', content: 'Hi' }

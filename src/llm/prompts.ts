@@ -1,5 +1,5 @@
 import type { PromptRule } from '../config/prompts.ts'
-import type { Condition } from '../policy/expression.ts'
+import type { Condition, ExpressionCompiler } from '../policy/expression.ts'
 import type { Facts } from '../policy/facts.ts'
 import type { JsonObject } from './conversation.ts'
 import type { ClientFormat } from './dialects/index.ts'
@@ -10,12 +10,12 @@ import { isObject } from './json.ts'
 export class Prompts {
   readonly #prompts: readonly { name: string; rule: PromptRule; applies: Condition | undefined }[]
 
-  /** @param condition compiles an expression. @throws what it throws */
-  constructor(rules: Readonly<Record<string, PromptRule>>, condition: (source: string) => Condition) {
+  /** @throws {ExpressionError} */
+  constructor(rules: Readonly<Record<string, PromptRule>>, compiler: ExpressionCompiler) {
     this.#prompts = Object.entries(rules).map(([name, rule]) => ({
       name,
       rule,
-      applies: rule.when === undefined ? undefined : condition(rule.when),
+      applies: rule.when === undefined ? undefined : compiler.condition(rule.when, false),
     }))
   }
 

@@ -1,12 +1,14 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { TelemetryRule } from '../config/schema.ts'
-import type { RequestRecord } from './record.ts'
+import type { Caller, RefusalRecord, RequestRecord } from './record.ts'
 import { scrub } from './scrub.ts'
 
 /** The service's log: JSON lines without prompts, answers or secrets. */
 export interface Log extends Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error'> {
   /** One line for a finished request, where the rules want it. */
   access(record: RequestRecord): void
+  /** One line for a request that stage 1 refused, where the rules want it. */
+  refusal(record: RefusalRecord): void
   /** Something went wrong on the way of a request, or beside any (empty id). */
   failure(error: unknown, requestId: string): void
   /** Obeys changed rules. */
@@ -45,6 +47,12 @@ export function createLog(rule: Pick<TelemetryRule, 'logLevel' | 'accessLog'>, d
       if (record.status >= 500) logger.warn(line, 'request')
       else logger.info(line, 'request')
     },
+    refusal(record) {
+      if (!accessLog) return
+      const line = refusalLine(record)
+      if (record.status >= 500) logger.warn(line, 'refused')
+      else logger.info(line, 'refused')
+    },
     failure(error, requestId) {
       logger.error({ ...(requestId !== '' && { requestId }), error: describe(error) }, 'failure')
     },
@@ -66,7 +74,8 @@ function accessLine(record: RequestRecord): object {
     operation: record.operation,
     model: record.model,
     requestModel: short(record.requestModel),
-    team: record.team,
+    ...callerFields(record.caller),
+    downgraded: record.downgraded,
     provider: record.provider,
     targetModel: short(record.targetModel),
     responseModel: short(record.responseModel),
@@ -92,6 +101,27 @@ function accessLine(record: RequestRecord): object {
     costUsd: cost?.usd,
     finishReasons: record.finishReasons.slice(0, most).map(short),
     drops: record.drops.length > 0 ? record.drops.slice(0, most).map(short) : undefined,
+  }
+}
+
+/** The fields of a refused request's line. */
+function refusalLine(record: RefusalRecord): object {
+  const { requestId, operation, status, code, rule } = record
+  return { requestId, operation, ...callerFields(record), status, errorCode: short(code), rule: short(rule) }
+}
+
+function callerFields(caller: Partial<Caller> | undefined): object {
+  // Without identities in the rules there is nothing to tell.
+  if (!caller || caller.identity === 'anonymous') return {}
+  const { identity, subject, user, team, organization, key, listener } = caller
+  return {
+    identity,
+    subject: short(subject),
+    user: short(user),
+    team: short(team),
+    organization: short(organization),
+    key,
+    listener,
   }
 }
 

@@ -134,6 +134,15 @@ test('the state of the service', async () => {
 test('docs/observability.md has every metric, and no other', async () => {
   metrics.record(recordOf())
   metrics.ruleChange('applied')
+  metrics.refusal({
+    requestId: 'r',
+    operation: 'chat',
+    identity: 'none',
+    listener: 'default',
+    status: 401,
+    code: 'invalid_key',
+    rule: undefined,
+  })
   const rendered = [...(await metrics.render()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
   const documented = [
     ...readFileSync('docs/observability.md', 'utf8').matchAll(/^\| `([a-z0-9_]+)` \| (?:counter|histogram|gauge) /gm),

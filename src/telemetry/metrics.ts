@@ -3,7 +3,7 @@ import type { Attributes, ObservableResult } from '@opentelemetry/api'
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import { type Histogram, Histograms } from './histograms.ts'
-import type { RequestRecord } from './record.ts'
+import type { Caller, RefusalRecord, RequestRecord } from './record.ts'
 
 /** One target's health, as the gauges show it. */
 export interface UpstreamHealth {
@@ -42,6 +42,7 @@ const perTokenBuckets = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5
 const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304]
 
 /** How many model names that only clients know may become labels, and how long they may be. */
+const mostTeams = 500
 const mostModels = 500
 const longestModel = 200
 /** How many of the words that providers have for their errors may become labels. */
@@ -63,6 +64,7 @@ export class Metrics {
   readonly #tokens = new Totals()
   readonly #cost = new Totals()
   readonly #attempts = new Totals()
+  readonly #refusals = new Totals()
   readonly #ruleChanges = new Totals()
   readonly #duration: Histogram
   readonly #firstToken: Histogram
@@ -72,6 +74,7 @@ export class Metrics {
   readonly #attributes = new Map<string, Attributes>()
   readonly #models = new Set<string>()
   readonly #outcomes = new Set<string>()
+  readonly #teams = new Set<string>()
   #revision = 1
   #appliedMs = Date.now()
   #envoys = 0
@@ -115,6 +118,7 @@ export class Metrics {
       this.#tokens,
     )
     counter('chaperone.cost.usd', 'What the requests cost, US dollars', this.#cost)
+    counter('chaperone.refusals', 'Requests that the rules or their own form kept from any provider', this.#refusals)
     counter('chaperone.attempts', 'Attempts at targets, by what came of them', this.#attempts)
     counter('chaperone.rules.changes', 'Changes of the rules, by how they went', this.#ruleChanges)
     gauge('chaperone.rules.revision', 'Rules that have been in force since the start, counted', (result) =>
@@ -149,8 +153,8 @@ export class Metrics {
 
   /** Takes a finished request. */
   record(record: RequestRecord): void {
-    const { operation, provider = '', team = '', usage, status, stream, firstByteMs } = record
-    const base = `${operation}\n${this.#model(record)}\n${provider}\n${team}`
+    const { operation, provider = '', usage, status, stream, firstByteMs } = record
+    const base = `${operation}\n${this.#model(record)}\n${provider}\n${this.#team(record.caller)}`
     const attributes = this.#of(base, record)
     const same = () => attributes
     const outcome = outcomeOf(record)
@@ -178,6 +182,13 @@ export class Metrics {
     const answeringMs = record.attempts.at(-1)?.durationMs ?? 0
     if (streamed && outcome === 'ok' && usage.output > 1 && answeringMs > firstByteMs)
       this.#perToken.record(base, (answeringMs - firstByteMs) / 1000 / (usage.output - 1), same)
+  }
+
+  /** Takes a request that stage 1 refused. */
+  refusal(record: RefusalRecord): void {
+    const { operation, code } = record
+    const team = this.#team(record)
+    this.#refusals.add(`${operation}\n${code}\n${team}`, 1, () => ({ operation, code, team }))
   }
 
   ruleChange(outcome: RuleChange): void {
@@ -219,6 +230,15 @@ export class Metrics {
     return targetModel
   }
 
+  /** Tokens of trusted issuers name teams too, so only so many of them become labels. */
+  #team(caller: Pick<Caller, 'team'> | undefined): string {
+    const team = caller?.team
+    if (team === undefined || this.#teams.has(team)) return team ?? ''
+    if (this.#teams.size >= mostTeams || team.length > longestModel) return 'other'
+    this.#teams.add(team)
+    return team
+  }
+
   /**
    * A status alone, or a word, or both: `503`, `no_response`, `200/overloaded`. The words may be a provider's own, so
    * only so many of them become labels.
@@ -239,7 +259,7 @@ export class Metrics {
         operation: record.operation,
         model: this.#model(record),
         provider: record.provider ?? '',
-        team: record.team ?? '',
+        team: this.#team(record.caller),
       }
       this.#attributes.set(key, attributes)
     }

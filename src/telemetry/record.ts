@@ -10,8 +10,10 @@ export interface RequestRecord {
   readonly model: string
   /** The model the client asked for. */
   readonly requestModel: string
-  /** The team that asked, where the rules tell. */
-  readonly team?: string | undefined
+  /** Who asked, where the rules tell callers apart. */
+  readonly caller?: Caller | undefined
+  /** The budget that put another model in the place of the one asked for. */
+  readonly downgraded?: string | undefined
   /** The target that answered, or that was tried last. */
   readonly provider?: string | undefined
   readonly providerType?: string | undefined
@@ -47,4 +49,31 @@ export interface AttemptRecord {
   /** The upstream's status, or a word: `no_response`, an error's code. */
   readonly outcome: string
   readonly durationMs: number
+}
+
+/** Who asked, as far as it was proved. */
+export interface Caller {
+  /** The kind of identity: `key`, `jwt`, `mtls`, `pod`, `anonymous`. */
+  readonly identity: string
+  readonly subject: string
+  readonly user?: string | undefined
+  readonly team?: string | undefined
+  readonly organization?: string | undefined
+  /** A virtual key's id. */
+  readonly key?: string | undefined
+  /** The listener's name in the rules. */
+  readonly listener: string
+}
+
+/** A request that got no further than stage 1. Free of content. */
+export interface RefusalRecord extends Omit<Caller, 'subject'> {
+  readonly requestId: string
+  readonly subject?: string | undefined
+  /** The endpoint: `chat`, `messages`, … */
+  readonly operation: string
+  readonly status: number
+  /** The error's code: `invalid_key`, `policy_denied`, `budget_exceeded`, … */
+  readonly code: string
+  /** The rule that refused, by its path; undefined: the request itself was wrong. */
+  readonly rule: string | undefined
 }

@@ -1,7 +1,7 @@
 import type { TelemetryRule } from '../config/schema.ts'
 import { createLog, type Log } from './log.ts'
 import { Metrics, type UpstreamHealth } from './metrics.ts'
-import type { RequestRecord } from './record.ts'
+import type { RefusalRecord, RequestRecord } from './record.ts'
 import { startTelemetryServer } from './server.ts'
 import { Traces } from './trace.ts'
 
@@ -55,6 +55,12 @@ export class Telemetry {
     this.metrics.record(record)
     this.log.access(record)
     this.#traces?.record(record)
+  }
+
+  /** Takes a request that stage 1 refused. */
+  refused(record: RefusalRecord): void {
+    this.metrics.refusal(record)
+    this.log.refusal(record)
   }
 
   /** @param requestId empty where it was beside any request */

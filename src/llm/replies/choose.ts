@@ -1,3 +1,5 @@
+import type { GuardSession } from '../../guards/guards.ts'
+import type { ClientRequest } from '../client-request.ts'
 import { countClients, tokenCounters } from '../count-tokens.ts'
 import type { AnswerContext, Observed } from '../dialect.ts'
 import {
@@ -8,7 +10,8 @@ import {
   providerDialects,
 } from '../dialects/index.ts'
 import { embeddingDialects, readEmbeddingRequest, writeEmbeddingAnswer } from '../embeddings/index.ts'
-import type { ClientRequest, Outgoing } from '../outgoing.ts'
+import { GuardedEvents, guardAnswer } from '../guarded.ts'
+import type { Outgoing } from '../outgoing.ts'
 import type { EmbeddingApi } from '../providers/provider.ts'
 import { ErrorReply } from './error.ts'
 import { PassedStream } from './passed-stream.ts'
@@ -20,6 +23,7 @@ import { TranslatedWhole } from './translated-whole.ts'
 /**
  * Chooses what is made of a response.
  * @param context asked for only where something is written anew
+ * @param guards look at the answer: then it is written anew even where both sides speak the same format
  */
 export function chooseReply(
   request: ClientRequest,
@@ -28,6 +32,7 @@ export function chooseReply(
   status: number,
   contentType: string,
   context: () => AnswerContext,
+  guards?: GuardSession,
 ): Reply {
   const { dialect } = outgoing.route
   const { format } = request
@@ -37,7 +42,8 @@ export function chooseReply(
   const streams = isStream(contentType)
   if (request.stream !== streams) return new WrongKind(request.stream, contentType)
   const observed = observedDialects[dialect as ClientDialectName] ?? openaiEmbeddings
-  if (dialect === format)
+  const chats = format !== 'openai-embeddings' && request.operation !== 'count_tokens'
+  if (dialect === format && !(guards && chats))
     return streams ? new PassedStream(observed, seen, outgoing.hideUsage) : new PassedWhole(observed, seen)
   if (request.operation === 'embeddings') {
     const embeddings = embeddingDialects[dialect as EmbeddingApi]
@@ -54,14 +60,21 @@ export function chooseReply(
     return new TranslatedWhole((json) => client!.writeCountAnswer(counter!.readCountAnswer(json)))
   }
   const client = clientDialects[format as ClientDialectName]
-  if (streams) return new TranslatedStream(provider.readStream(), client.writeStream(context()), seen)
+  if (streams) {
+    const guard = guards && new GuardedEvents(guards)
+    return new TranslatedStream(provider.readStream(), client.writeStream(context()), seen, guard)
+  }
   return new TranslatedWhole((json) => {
     const answer = provider.readAnswer(json)
     seen.id = answer.id
     seen.model = answer.model
     if (answer.usage) seen.usage = answer.usage
     for (const choice of answer.choices) seen.finishReasons.push(choice.finish)
-    return client.writeAnswer(answer, context())
+    if (!guards) return client.writeAnswer(answer, context())
+    const guarded = guardAnswer(guards, answer)
+    return guarded instanceof Promise
+      ? guarded.then((passed) => client.writeAnswer(passed, context()))
+      : client.writeAnswer(guarded, context())
   })
 }
 

@@ -6,7 +6,7 @@ import { ApiError } from '../errors.ts'
  */
 export interface Reply {
   /** @throws {ApiError} where the answer cannot be used; where some of it was sent already, the request is cut */
-  push(chunk: Uint8Array, last: boolean): Outcome
+  push(chunk: Uint8Array, last: boolean): Outcome | Promise<Outcome>
 }
 
 export type Outcome =

@@ -9,6 +9,7 @@ const codes: Readonly<Record<ErrorType, string>> = {
   permission_error: 'PERMISSION_DENIED',
   not_found_error: 'NOT_FOUND',
   request_too_large: 'INVALID_ARGUMENT',
+  billing_error: 'RESOURCE_EXHAUSTED',
   rate_limit_error: 'RESOURCE_EXHAUSTED',
   overloaded_error: 'UNAVAILABLE',
   timeout_error: 'DEADLINE_EXCEEDED',

@@ -17,7 +17,7 @@ describe("the API's own errors", () => {
   test.each([
     [400, 'invalid_request_error', 'invalid_request_error', undefined],
     [401, 'authentication_error', 'authentication_error', undefined],
-    [402, 'billing_error', 'permission_error', 'billing_error'],
+    [402, 'billing_error', 'billing_error', 'billing_error'],
     [403, 'permission_error', 'permission_error', undefined],
     [404, 'not_found_error', 'not_found_error', undefined],
     [409, 'conflict_error', 'invalid_request_error', 'conflict_error'],

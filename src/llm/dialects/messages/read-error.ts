@@ -13,7 +13,7 @@ interface Meaning {
 const meanings: Readonly<Record<string, Meaning>> = {
   invalid_request_error: { status: 400, type: 'invalid_request_error' },
   authentication_error: { status: 401, type: 'authentication_error' },
-  billing_error: { status: 402, type: 'permission_error', code: 'billing_error' },
+  billing_error: { status: 402, type: 'billing_error', code: 'billing_error' },
   permission_error: { status: 403, type: 'permission_error' },
   not_found_error: { status: 404, type: 'not_found_error' },
   conflict_error: { status: 409, type: 'invalid_request_error', code: 'conflict_error' },
