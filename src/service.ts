@@ -8,6 +8,7 @@ import { Gateway } from './gateway.ts'
 import { absentGovernance } from './governance/absent.ts'
 import type { HealthBook } from './llm/balance.ts'
 import { PriceBook } from './llm/prices.ts'
+import { checkExpressions } from './policy/check.ts'
 import type { UpstreamHealth } from './telemetry/metrics.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
 
@@ -100,7 +101,7 @@ export class Service {
   /** The rules file has new content. Whatever is wrong with it, the rules in force stay in force. */
   async #changed(file: string, text: string): Promise<void> {
     const { log, metrics } = this.telemetry
-    const loaded = loadRules(text, file)
+    const loaded = loadRules(text, file, checkExpressions)
     if ('diagnostics' in loaded) {
       metrics.ruleChange('invalid')
       log.error(

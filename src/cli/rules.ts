@@ -4,6 +4,7 @@ import { defaultRules } from '../config/defaults.ts'
 import { formatDiagnostics } from '../config/format.ts'
 import { loadRules } from '../config/load.ts'
 import { type Rules, rulesSchema } from '../config/schema.ts'
+import { checkExpressions } from '../policy/check.ts'
 
 /** Where rules are looked for when no file is named. */
 export const defaultFile = 'chaperone.yaml'
@@ -50,7 +51,7 @@ export function readRules(path: string): { rules: Rules; file: string; warnings:
   } catch (error) {
     throw new RulesError(`${path} cannot be read: ${(error as Error).message}`)
   }
-  const result = loadRules(text, path)
+  const result = loadRules(text, path, checkExpressions)
   if ('diagnostics' in result) throw new RulesError(formatDiagnostics(result.diagnostics, text))
   return {
     rules: result.rules,

@@ -3,6 +3,7 @@ import { formatDiagnostics } from '../config/format.ts'
 import { type Diagnostic, loadRules } from '../config/load.ts'
 import { HealthBook } from '../llm/balance.ts'
 import { compileLlm } from '../llm/compile.ts'
+import { checkExpressions } from '../policy/check.ts'
 import { ExpressionCompiler } from '../policy/expression.ts'
 
 /** What is found in one file. */
@@ -42,7 +43,7 @@ function check(file: string): Report {
   } catch (error) {
     return { file, errors: [whole(file, `cannot be read: ${(error as Error).message}`)], warnings: [], text: '' }
   }
-  const loaded = loadRules(text, file)
+  const loaded = loadRules(text, file, checkExpressions)
   if ('diagnostics' in loaded) return { file, errors: loaded.diagnostics, warnings: [], text }
   try {
     compileLlm(

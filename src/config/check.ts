@@ -11,7 +11,15 @@ export interface Finding {
 
 /** Checks what the schema cannot: names that must exist, things that exclude each other. */
 export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding[] } {
-  const errors = [...listeners(rules), ...providers(rules), ...models(rules)]
+  const errors = [
+    ...listeners(rules),
+    ...providers(rules),
+    ...models(rules),
+    ...aliases(rules),
+    ...identities(rules),
+    ...budgets(rules),
+    ...guards(rules),
+  ]
   const used = new Set(Object.values(rules.models).flatMap(({ targets }) => targets.map(({ provider }) => provider)))
   const warnings = Object.keys(rules.providers)
     .filter((name) => !used.has(name))
@@ -95,6 +103,70 @@ function models({ models, providers }: Rules): Finding[] {
       if (seen.has(key)) findings.push({ path, message: 'this provider and model stand here twice' })
       seen.add(key)
     })
+  }
+  return findings
+}
+
+/** Whether a request for this name would find a model. */
+function hasModel({ models }: Rules, name: string): boolean {
+  return Object.keys(models).some((known) =>
+    known.endsWith('*') ? name.startsWith(known.slice(0, -1)) : known === name,
+  )
+}
+
+function noModel(rules: Rules, path: Path, name: string): Finding[] {
+  if (hasModel(rules, name)) return []
+  const suggestion = nearest(name, Object.keys(rules.models))
+  const message = `there is no model ${JSON.stringify(name)}`
+  return [{ path, message, ...(suggestion !== undefined && { suggestion }) }]
+}
+
+function aliases(rules: Rules): Finding[] {
+  return Object.entries(rules.aliases).flatMap(([alias, name]) => [
+    ...noModel(rules, ['aliases', alias], name),
+    ...(Object.hasOwn(rules.models, alias)
+      ? [{ path: ['aliases', alias], message: 'there is a model of this name' }]
+      : []),
+  ])
+}
+
+function identities({ listeners, identities }: Rules): Finding[] {
+  const findings: Finding[] = []
+  for (const [name, { jwksUri, jwksFile }] of Object.entries(identities.issuers))
+    if ((jwksUri === undefined) === (jwksFile === undefined))
+      findings.push({ path: ['identities', 'issuers', name], message: 'needs exactly one of jwksUri and jwksFile' })
+  for (const [name, { identity, tls }] of Object.entries(listeners)) {
+    const path: Path = ['listeners', name, 'identity', 'accept']
+    const { accept, trustForwardedClientCert } = identity
+    if (accept.includes('pod') && accept.includes('anonymous'))
+      findings.push({ path, message: 'takes only one of pod and anonymous: both are for requests that show nothing' })
+    if (accept.includes('mtls') && tls?.clientCaFile === undefined && !trustForwardedClientCert)
+      findings.push({ path, message: 'mtls needs tls.clientCaFile, or trustForwardedClientCert behind a mesh' })
+    if (accept.includes('jwt') && Object.keys(identities.issuers).length === 0)
+      findings.push({ path, message: 'jwt needs at least one of identities.issuers' })
+  }
+  return findings
+}
+
+function budgets(rules: Rules): Finding[] {
+  return Object.entries(rules.budgets).flatMap(([name, { atEnd }]) =>
+    atEnd === 'deny' ? [] : noModel(rules, ['budgets', name, 'atEnd', 'downgrade'], atEnd.downgrade),
+  )
+}
+
+function guards({ guards }: Rules): Finding[] {
+  const findings: Finding[] = []
+  for (const [name, { detect, webhook, moderation, action, restore, on }] of Object.entries(guards)) {
+    const ways = [detect, webhook, moderation].filter((way) => way !== undefined)
+    if (ways.length !== 1)
+      findings.push({ path: ['guards', name], message: 'needs exactly one of detect, webhook and moderation' })
+    if (moderation && action === 'mask')
+      findings.push({
+        path: ['guards', name, 'action'],
+        message: 'moderation tells no places, so nothing can be masked',
+      })
+    if (restore && (action !== 'mask' || !on.includes('request')))
+      findings.push({ path: ['guards', name, 'restore'], message: 'is for guards that mask requests' })
   }
   return findings
 }

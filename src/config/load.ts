@@ -1,6 +1,6 @@
 import { isMap, isNode, isPair, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import type { z } from 'zod'
-import { checkRules } from './check.ts'
+import { checkRules, type Finding } from './check.ts'
 import { type Rules, rulesSchema } from './schema.ts'
 import { nearest } from './suggest.ts'
 
@@ -27,9 +27,10 @@ const mostAliases = 100
 /**
  * Reads rules from YAML or JSON text.
  * @param file named in the diagnostics
+ * @param further looks for what only others can know of: expressions, what cannot be carried out
  * @returns the rules with every default filled in, or all that is wrong with them
  */
-export function loadRules(text: string, file: string): LoadResult {
+export function loadRules(text: string, file: string, further: (rules: Rules) => Finding[] = () => []): LoadResult {
   const whole = (message: string): LoadResult => ({ diagnostics: [{ file, line: 1, column: 1, path: '', message }] })
   if (text.length > longestFile) return whole(`the file is longer than ${longestFile} characters`)
   const lines = new LineCounter()
@@ -66,6 +67,7 @@ export function loadRules(text: string, file: string): LoadResult {
       ),
     }
   const { errors, warnings } = checkRules(parsed.data)
+  errors.push(...further(parsed.data))
   const placed = (finding: { path: Path; message: string; suggestion?: string }): Diagnostic => ({
     ...place(finding.path, false),
     ...finding,
