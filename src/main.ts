@@ -59,9 +59,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   program
     .command('schema')
     .description('print the JSON Schema of rules files')
-    .action(async () => {
+    .option('--markdown', 'print its keys as tables instead, for people')
+    .action(async ({ markdown }: { markdown?: boolean }) => {
       const { schema } = await import('./cli/schema.ts')
-      process.stdout.write(schema())
+      const { schemaPage } = await import('./cli/schema-page.ts')
+      process.stdout.write(markdown ? schemaPage() : schema())
     })
 
   await program.parseAsync(argv as string[])

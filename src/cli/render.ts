@@ -9,14 +9,18 @@ import { RulesError, rulesFor } from './rules.ts'
 
 /**
  * `chaperone render`: prints the Envoy configuration as one JSON object, resources by type.
+ * @param write where it goes
  * @returns the exit code
  */
-export async function render(options: {
-  file?: string
-  socket: string
-  transport?: Transport | undefined
-  bootstrap?: boolean
-}): Promise<number> {
+export async function render(
+  options: {
+    file?: string
+    socket: string
+    transport?: Transport | undefined
+    bootstrap?: boolean
+  },
+  write: (text: string) => void = (text) => void process.stdout.write(text),
+): Promise<number> {
   if (options.bootstrap) {
     const json = bootstrap({
       nodeId: 'chaperone',
@@ -24,7 +28,7 @@ export async function render(options: {
       transport: options.transport,
       adminSocket: `${options.socket}.envoy-admin`,
     })
-    process.stdout.write(`${JSON.stringify(json, null, 2)}\n`)
+    write(`${JSON.stringify(json, null, 2)}\n`)
     return 0
   }
   try {
@@ -39,7 +43,7 @@ export async function render(options: {
     const config = envoyConfig(rules, llm.topology)
     encodeConfig(config)
     const resources = Object.fromEntries(resourceTypes.map((type) => [type, [...config[type].values()]]))
-    process.stdout.write(`${JSON.stringify(resources, null, 2)}\n`)
+    write(`${JSON.stringify(resources, null, 2)}\n`)
     return 0
   } catch (error) {
     if (!(error instanceof RulesError) && !(error instanceof RangeError)) throw error
