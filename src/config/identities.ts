@@ -38,7 +38,10 @@ const workload = z
   .strictObject({
     spiffeId: z
       .string()
-      .regex(/^spiffe:\/\/[^\s?#]+$/, 'must be a SPIFFE id such as spiffe://corp/ns/*/sa/agent')
+      .regex(
+        /^spiffe:\/\/[a-z0-9._-]{1,255}(?=\/)(?:\/(?:\*|[A-Za-z0-9._-]+))*(?:\/\*\*)?$/,
+        'must be a SPIFFE id such as spiffe://corp/ns/*/sa/agent, where a * is a whole segment and ** stands at the end',
+      )
       .describe('The SPIFFE id of its certificate; a * stands for one path segment, ** at the end for the rest'),
     ...owner,
   })

@@ -5,7 +5,10 @@ export type IdentityKind = (typeof identityKinds)[number]
 /** Who asks, as far as it was proved. Nothing here comes from a header that a client could simply write. */
 export interface Identity {
   readonly kind: IdentityKind
-  /** Unique within the kind: a key's id, a token's `sub`, a SPIFFE id; `pod`, `anonymous`. */
+  /**
+   * Unique within the kind: a key's id; the issuer's name in the rules, a slash, and the token's `sub` (subjects are
+   * unique for one issuer only); a SPIFFE id; `pod`; `anonymous`.
+   */
   readonly subject: string
   readonly user?: string | undefined
   readonly team?: string | undefined
@@ -24,9 +27,18 @@ export interface Identity {
 export interface Unidentified {
   /** 401 where credentials are missing or wrong, 503 where they could not be checked. */
   readonly status: 401 | 503
-  /** For programs: `missing_credentials`, `invalid_key`, `expired_key`, `revoked_key`, `invalid_token`, … */
+  /**
+   * For programs: `missing_credentials`, `unaccepted_credentials`; `invalid_key`, `expired_key`, `revoked_key`,
+   * `replaced_key`, `keys_unavailable`; `invalid_token`, `expired_token`, `token_not_yet_valid`, `wrong_audience`,
+   * `unknown_issuer`, `issuer_unavailable`; `invalid_client_certificate`, `unknown_workload`; `unknown_listener`.
+   */
   readonly code: string
   readonly message: string
   /** For the operator's log only. */
   readonly cause?: unknown
+}
+
+/** @returns whether a caller was not let in */
+export function isUnidentified(caller: Identity | Unidentified): caller is Unidentified {
+  return 'status' in caller
 }
