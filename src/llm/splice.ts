@@ -31,9 +31,9 @@ export function stringMember(bytes: Uint8Array, key: string): { start: number; e
           i = valueEnd - 1
           continue
         }
-        // An escaped key may be this key once more, in other letters.
-        const slash = bytes.indexOf(backslash, i)
-        if (slash !== -1 && slash < end) return undefined
+        // An escaped key may be this key once more, in other letters. Only the key is searched: a search through
+        // the rest of the body for every key would take time that grows with the square of its length.
+        if (bytes.subarray(i, end).includes(backslash)) return undefined
       }
       i = end - 1
     } else if (byte === 0x7b || byte === 0x5b) depth++
