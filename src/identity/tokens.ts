@@ -173,7 +173,10 @@ function explain(error: unknown, { name, rule }: Issuer): Unidentified {
   if (error instanceof errors.JWTExpired) return expired
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.claim === 'aud')
-      return refuse('wrong_audience', `This token was made for another audience than ${rule.audiences.join(' or ')}.`)
+      return refuse(
+        'wrong_audience',
+        `This token is not made for us: its aud must name ${rule.audiences.join(' or ')}.`,
+      )
     if (error.claim === 'nbf' && error.reason === 'check_failed') return notYet
     return refuse('invalid_token', `This token’s claim ${error.claim} is missing or wrong.`)
   }
