@@ -119,7 +119,7 @@ describe('stringMember', () => {
   })
 
   test('text that is cut off anywhere, or no JSON at all, ends in a span inside it or in none', () => {
-    const whole = '{ "a\\\\" : [ {"model" : "x\\""} ], "model" : "m\\u0041", "z" : "\\"" }'
+    const whole = '{ "a" : [ {"model" : "x\\""} ], "model" : "m\\u0041", "z" : "\\"" }'
     const cut = fc.nat(whole.length).map((end) => bytesOf(whole.slice(0, end)))
     fc.assert(
       fc.property(fc.oneof(cut, fc.uint8Array({ maxLength: 60 }), hardText.map(bytesOf)), (bytes) => {

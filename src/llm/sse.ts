@@ -17,9 +17,12 @@ export const MAX_EVENT_CHARS = 16 * 1024 * 1024
 /** An incremental parser: bytes in, dispatched events out. */
 export class SseParser {
   readonly #decoder = new TextDecoder('utf-8')
-  #rest = ''
+  /** The beginning of a line whose end has not come, as it came: joined once, or long lines would be copied for each piece. */
+  #rest: string[] = []
   #event = ''
   #data: string | undefined
+  /** Characters held: of the unfinished line, and of the event's data lines with their names, so that empty ones count. */
+  #held = 0
   #afterCr = false
 
   /**
@@ -35,37 +38,51 @@ export class SseParser {
    * that forget the last blank line exist, and their usage is in that event.)
    */
   end(): SseEvent[] {
-    const events = this.#lines(`${this.#decoder.decode()}\n\n`)
-    this.#rest = ''
-    return events
+    return this.#lines(`${this.#decoder.decode()}\n\n`)
   }
 
   #lines(text: string): SseEvent[] {
     const events: SseEvent[] = []
-    let buffer = this.#rest === '' ? text : this.#rest + text
+    if (text === '') return events
     // A CRLF split between two chunks: the LF belongs to the CR that already ended its line.
-    if (this.#afterCr && buffer.length > 0) {
-      if (buffer.charCodeAt(0) === 10) buffer = buffer.slice(1)
-      this.#afterCr = false
-    }
-    let start = 0
-    while (start < buffer.length) {
-      const lf = buffer.indexOf('\n', start)
-      let cr = buffer.indexOf('\r', start)
-      if (cr !== -1 && lf !== -1 && cr > lf) cr = -1
-      const stop = cr !== -1 ? cr : lf
-      if (stop === -1) break
-      this.#line(buffer.slice(start, stop), events)
+    let start = this.#afterCr && text.charCodeAt(0) === 10 ? 1 : 0
+    this.#afterCr = false
+    // Each is looked for again only when it has been passed: what a text does not hold is searched for once.
+    let lf = text.indexOf('\n', start)
+    let cr = text.indexOf('\r', start)
+    while (lf !== -1 || cr !== -1) {
+      const atCr = cr !== -1 && (lf === -1 || cr < lf)
+      const stop = atCr ? cr : lf
+      this.#line(this.#completed(text.slice(start, stop)), events)
       start = stop + 1
-      if (cr !== -1) {
-        if (start === buffer.length) this.#afterCr = true
-        else if (buffer.charCodeAt(start) === 10) start++
+      if (atCr) {
+        if (start === text.length) this.#afterCr = true
+        else if (start === lf) start++
+        cr = text.indexOf('\r', start)
       }
+      if (true) lf = text.indexOf('\n', start)
     }
-    this.#rest = start === 0 ? buffer : buffer.slice(start)
-    if (this.#rest.length + (this.#data?.length ?? 0) > MAX_EVENT_CHARS)
-      throw new RangeError('a server-sent event is longer than the limit')
+    if (start < text.length) this.#hold(start === 0 ? text : text.slice(start))
     return events
+  }
+
+  /** @returns the line that ends with `end` */
+  #completed(end: string): string {
+    if (this.#rest.length === 0) return end
+    const line = this.#rest.join('') + end
+    for (const piece of this.#rest) this.#held -= piece.length
+    this.#rest = []
+    return line
+  }
+
+  #hold(piece: string): void {
+    this.#rest.push(piece)
+    this.#count(piece.length)
+  }
+
+  #count(characters: number): void {
+    this.#held += characters
+    if (this.#held > MAX_EVENT_CHARS) throw new RangeError('a server-sent event is longer than the limit')
   }
 
   #line(line: string, events: SseEvent[]): void {
@@ -73,6 +90,7 @@ export class SseParser {
       if (this.#data !== undefined) events.push({ event: this.#event, data: this.#data })
       this.#event = ''
       this.#data = undefined
+      this.#held = 0
       return
     }
     const colon = line.indexOf(':')
@@ -80,8 +98,10 @@ export class SseParser {
     const field = colon === -1 ? line : line.slice(0, colon)
     let value = colon === -1 ? '' : line.slice(colon + 1)
     if (value.charCodeAt(0) === 32) value = value.slice(1)
-    if (field === 'data') this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
-    else if (field === 'event') this.#event = value
+    if (field === 'data') {
+      this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
+      this.#count(line.length + 1)
+    } else if (field === 'event') this.#event = value
   }
 }
 
