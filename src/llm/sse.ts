@@ -60,7 +60,7 @@ export class SseParser {
         else if (start === lf) start++
         cr = text.indexOf('\r', start)
       }
-      if (true) lf = text.indexOf('\n', start)
+      if (lf !== -1 && lf < start) lf = text.indexOf('\n', start)
     }
     if (start < text.length) this.#hold(start === 0 ? text : text.slice(start))
     return events
