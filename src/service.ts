@@ -5,7 +5,14 @@ import { SecretStore } from './config/secrets.ts'
 import { watchRules } from './config/watch.ts'
 import type { Transport } from './envoy/server.ts'
 import { Gateway } from './gateway.ts'
-import { absentGovernance } from './governance/absent.ts'
+import { Alerts } from './governance/alerts.ts'
+import { GovernanceState } from './governance/state.ts'
+import { FileKeyStore } from './identity/file-key-store.ts'
+import { KeySets } from './identity/jwks.ts'
+import type { KeyStore } from './identity/key-store.ts'
+import { MemoryKeyStore } from './identity/memory-key-store.ts'
+import { Ledger } from './limits/ledger.ts'
+import { MemoryAuthority } from './limits/memory-authority.ts'
 import type { HealthBook } from './llm/balance.ts'
 import { PriceBook } from './llm/prices.ts'
 import { checkExpressions } from './policy/check.ts'
@@ -16,6 +23,8 @@ export interface ServiceOptions {
   rules: Rules
   /** The file the rules came from: changes of it are obeyed. Absent: the rules stay as they are. */
   file?: string | undefined
+  /** The file of virtual keys; it need not exist yet. Absent: there are none. */
+  keysFile?: string | undefined
   /** Path of the unix socket that Envoy calls. */
   socket: string
   transport?: Transport | undefined
@@ -31,11 +40,31 @@ export class Service {
   readonly gateway: Gateway
   readonly #secrets: SecretStore
   readonly #options: ServiceOptions
+  readonly #governance: GovernanceState
+  readonly #ledger: Ledger
+  readonly #alerts: Alerts
   #watch: { stop(): void } | undefined
   #stopping = false
 
-  /** @throws {RangeError} where the rules cannot be carried out */
-  constructor(options: ServiceOptions) {
+  /**
+   * @throws {RangeError} where the rules cannot be carried out
+   * @throws {KeyStoreError} where the file of keys cannot be used
+   */
+  static async open(options: ServiceOptions): Promise<Service> {
+    let service: Service | undefined
+    const report = (error: unknown) => service?.telemetry.report(error, '')
+    const { keysFile } = options
+    const keys = keysFile === undefined ? new MemoryKeyStore() : await FileKeyStore.open(keysFile, { report })
+    try {
+      service = new Service(options, keys)
+      return service
+    } catch (error) {
+      await keys.close()
+      throw error
+    }
+  }
+
+  private constructor(options: ServiceOptions, keys: KeyStore) {
     this.#options = options
     this.#secrets = new SecretStore({ report: (error) => this.telemetry.report(error, '') })
     this.telemetry = new Telemetry(options.rules.telemetry, {
@@ -43,6 +72,17 @@ export class Service {
       ready: () => options.notReady(this.gateway),
     })
     const { log, metrics } = this.telemetry
+    const report = (error: unknown) => this.telemetry.report(error, '')
+    this.#alerts = new Alerts(options.rules.alerts, (reference) => this.#secrets.resolve(reference), report)
+    this.#ledger = new Ledger({
+      authority: new MemoryAuthority(),
+      alert: ({ budget, subject, ...details }) => {
+        log.warn({ budget, subject, ...details }, 'a budget has come to a threshold')
+        this.#alerts.send({ type: 'budget', rule: budget, subject, details: { ...details } })
+      },
+      report: ({ type, ...details }) => log.warn(details, `limits: ${type}`),
+    })
+    this.#governance = new GovernanceState({ keys, keySets: new KeySets({ report }), ledger: this.#ledger })
     this.gateway = new Gateway({
       socket: options.socket,
       transport: options.transport,
@@ -57,7 +97,7 @@ export class Service {
           cost: ({ provider }, model, usage) => prices.cost(provider, model, usage),
         }
       },
-      governance: absentGovernance,
+      governance: this.#governance,
       report: (error, requestId) => this.telemetry.report(error, requestId),
       events: {
         connected: (node) => {
@@ -79,6 +119,7 @@ export class Service {
   /** @throws {Error} where the socket or the telemetry port cannot be had */
   async start(): Promise<void> {
     await this.telemetry.start()
+    await this.#ledger.start()
     await this.gateway.start()
     const { file } = this.#options
     if (file !== undefined) this.#watch = watchRules(file, (text) => void this.#changed(file, text))
@@ -94,6 +135,8 @@ export class Service {
   async stop(graceMs: number): Promise<void> {
     this.stopping()
     await this.gateway.stop(graceMs)
+    await this.#governance.close()
+    await this.#alerts.close()
     this.#secrets.stop()
     await this.telemetry.stop()
   }
@@ -115,6 +158,7 @@ export class Service {
       metrics.ruleChange(outcome.type)
       if (outcome.type === 'applied') {
         this.telemetry.apply(loaded.rules.telemetry)
+        this.#alerts.apply(loaded.rules.alerts)
         log.info({ file, envoys: outcome.nodes }, 'the changed rules are in force')
         if (outcome.silent.length > 0) log.warn({ nodes: outcome.silent }, 'some Envoys did not confirm the change')
       } else {

@@ -6,7 +6,12 @@ import { findEnvoy } from '../src/envoy/binary.ts'
 import { EnvoyProcess } from '../src/envoy/process.ts'
 import type { Transport } from '../src/envoy/server.ts'
 import { Gateway } from '../src/gateway.ts'
-import { absentGovernance } from '../src/governance/absent.ts'
+import { GovernanceState } from '../src/governance/state.ts'
+import { KeySets } from '../src/identity/jwks.ts'
+import type { KeyStore } from '../src/identity/key-store.ts'
+import { MemoryKeyStore } from '../src/identity/memory-key-store.ts'
+import { type BudgetAlert, Ledger } from '../src/limits/ledger.ts'
+import { MemoryAuthority } from '../src/limits/memory-authority.ts'
 import { PriceBook } from '../src/llm/prices.ts'
 import { CredentialError } from '../src/llm/providers/provider.ts'
 import type { RefusalRecord, RequestRecord } from '../src/telemetry/record.ts'
@@ -23,6 +28,10 @@ export interface TestGateway {
   records: RequestRecord[]
   /** Every request that stage 1 refused, in order. */
   refusals: RefusalRecord[]
+  /** Virtual keys can be made here. */
+  keys: KeyStore
+  /** Thresholds of budgets that were come to. */
+  alerts: BudgetAlert[]
   /** What was reported to the operator. */
   reports: { error: unknown; requestId: string }[]
   /** The record of a request, once it is settled. */
@@ -53,6 +62,15 @@ export async function startGateway(
       return value
     },
   }
+  const alerts: BudgetAlert[] = []
+  const keys = new MemoryKeyStore()
+  const ledger = new Ledger({ authority: new MemoryAuthority(), alert: (alert) => alerts.push(alert) })
+  await ledger.start()
+  const governance = new GovernanceState({
+    keys,
+    keySets: new KeySets({ report: (error) => reports.push({ error, requestId: '' }) }),
+    ledger,
+  })
   const gateway = new Gateway({
     socket,
     transport: options.transport,
@@ -67,7 +85,7 @@ export async function startGateway(
         cost: ({ provider }, model, usage) => prices.cost(provider, model, usage),
       }
     },
-    governance: absentGovernance,
+    governance,
     report: (error, requestId) => reports.push({ error, requestId }),
   })
   await gateway.start()
@@ -85,7 +103,7 @@ export async function startGateway(
   const url = `http://127.0.0.1:${port}`
   await eventually(async () => {
     const response = await fetch(`${url}/v1/models`)
-    if (response.status !== 200) throw new Error(`not ready: ${response.status}`)
+    if (response.status !== 200 && response.status !== 401) throw new Error(`not ready: ${response.status}`)
     await response.arrayBuffer()
   })
   return {
@@ -95,6 +113,8 @@ export async function startGateway(
     rules,
     records,
     refusals,
+    keys,
+    alerts,
     reports,
     recordOf: (requestId) =>
       eventually(() => {
@@ -105,6 +125,7 @@ export async function startGateway(
     async stop() {
       await envoy.stop(0)
       await gateway.stop(0)
+      await governance.close()
       rmSync(directory, { recursive: true, force: true })
     },
   }

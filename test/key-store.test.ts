@@ -101,24 +101,28 @@ describe('sidecars', () => {
   })
 
   test('in a cluster, whose nodes hold a tenant’s keys together', async () => {
-    const node = await startRedis(['--cluster-enabled', 'yes'])
+    // A node that has met no other does not know its own address.
+    const node = await startRedis(['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'])
     const admin = new Redis(node.url)
-    const nodes = [{ host: '127.0.0.1', port: node.port }]
-    const cluster = new Cluster(nodes)
-    const other = new Cluster(nodes)
+    const started: Cluster[] = []
+    const joined = () => {
+      const cluster = new Cluster([{ host: '127.0.0.1', port: node.port }])
+      started.push(cluster)
+      return cluster
+    }
     try {
       await admin.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
       await expect.poll(() => admin.call('CLUSTER', 'INFO'), { timeout: 5000 }).toContain('cluster_state:ok')
       const tenant = newTenant()
-      const writer = await open({ tenant, timeoutMs: 5000 }, cluster)
-      const reader = await open({ tenant, timeoutMs: 5000, everyMs: 60_000 }, other)
+      const writer = await open({ tenant, timeoutMs: 5000 }, joined())
+      const reader = await open({ tenant, timeoutMs: 5000, everyMs: 60_000 }, joined())
       const { record, text } = await writer.create({ name: 'k' })
       await expect.poll(() => see(reader, text), { interval: 5, timeout: 1000 }).toBe('let in')
       await writer.revoke(record.id)
       await expect.poll(() => see(reader, text), { interval: 5, timeout: 1000 }).toBe('revoked')
     } finally {
       await Promise.all(stores.splice(0).map((store) => store.close()))
-      for (const client of [admin, cluster, other]) client.disconnect()
+      for (const client of [admin, ...started]) client.disconnect()
       await node.stop()
     }
   })

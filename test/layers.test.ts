@@ -11,6 +11,7 @@ const allowed: Record<string, readonly string[]> = {
   policy: ['config'],
   limits: ['config'],
   guards: ['config'],
+  store: ['config'],
   governance: ['config', 'identity', 'policy', 'limits', 'guards'],
   'llm/dialects': ['llm'],
   'llm/providers': ['config', 'llm'],

@@ -24,6 +24,8 @@ export async function run(options: {
   file?: string | undefined
   concurrency: number
   transport?: Transport | undefined
+  /** The file of virtual keys. */
+  keys?: string | undefined
 }): Promise<number> {
   if (!Number.isInteger(options.concurrency) || options.concurrency < 1) {
     say('--concurrency must be a whole number of at least 1')
@@ -46,9 +48,10 @@ export async function run(options: {
       refuse = reject
     })
     refused.catch(() => undefined)
-    service = new Service({
+    service = await Service.open({
       rules: loaded.rules,
       file: loaded.file,
+      keysFile: options.keys,
       socket,
       transport: options.transport,
       notReady: (gateway) => (gateway.discovery.settled ? undefined : 'Envoy has not taken its configuration yet'),

@@ -15,6 +15,8 @@ export async function serve(options: {
   file?: string
   socket: string
   transport?: Transport | undefined
+  /** The file of virtual keys. */
+  keys?: string | undefined
 }): Promise<number> {
   let service: Service
   try {
@@ -25,7 +27,14 @@ export async function serve(options: {
     })
     for (const warning of warnings) process.stderr.write(`${warning}\n`)
     const { socket, transport } = options
-    service = new Service({ rules, file, socket, transport, notReady: () => undefined })
+    service = await Service.open({
+      rules,
+      file,
+      keysFile: options.keys,
+      socket,
+      transport,
+      notReady: () => undefined,
+    })
     await service.start()
   } catch (error) {
     if (!(error instanceof Error)) throw error

@@ -1,9 +1,9 @@
 import type { Rules } from '../config/schema.ts'
 import type { GuardSession } from '../guards/guards.ts'
 import type { Identity, Unidentified } from '../identity/identity.ts'
+import type { Admission, Use } from '../limits/admission.ts'
 import type { Facts } from '../policy/facts.ts'
 import type { Policies } from '../policy/policies.ts'
-import type { Admission, Amount } from './metering.ts'
 
 type Maybe<T> = T | Promise<T>
 
@@ -23,7 +23,7 @@ export interface Metering {
    * @param estimate what the request may use; asked for only where something counts it
    * @param mayDowngrade whether another model may be put in the place of the one asked for
    */
-  admit(facts: Facts, estimate: () => Amount, mayDowngrade: boolean): Maybe<Admission>
+  admit(facts: Facts, estimate: () => Use, mayDowngrade: boolean): Maybe<Admission>
   /** The share of a budget that has been used up by those it counts this request with. */
   spent(budget: string, facts: Facts): number
 }
@@ -80,7 +80,7 @@ export class Governance {
     return this.#identifier.identify({ listener, headers }, Date.now())
   }
 
-  admit(facts: Facts, estimate: () => Amount, mayDowngrade: boolean): Maybe<Admission> {
+  admit(facts: Facts, estimate: () => Use, mayDowngrade: boolean): Maybe<Admission> {
     return this.#metering.admit(facts, estimate, mayDowngrade)
   }
 

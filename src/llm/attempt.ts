@@ -203,13 +203,13 @@ export class Attempt implements Exchange {
 
   #answered(): void {
     this.result = 'answered'
-    this.target.health.succeeded(this.firstByteMs ?? 0)
+    this.target.health.succeeded(this.#began, this.firstByteMs ?? 0)
     this.#plan.answering(this)
   }
 
   #targetFailed(now: number, waitMs: number | undefined): void {
     this.result = 'failed'
-    this.target.health.failed(now, waitMs)
+    this.target.health.failed(this.#began, now, waitMs)
   }
 
   /** The answer turned out to be an error before any of it was sent. */

@@ -16,6 +16,8 @@ export class TargetHealth {
   outUntil = 0
   /** How often it was taken out since the last success. */
   outs = 0
+  /** performance.now() when it was last taken out. What began before tells nothing of the time since. */
+  outSince = Number.NEGATIVE_INFINITY
 
   /** Whether requests may be given to it. A target whose time is over is in again, on probation. */
   isIn(now: number): boolean {
@@ -30,25 +32,38 @@ export class TargetHealth {
     this.inFlight--
   }
 
-  /** The first byte of a good answer came after `ms`. */
-  succeeded(ms: number): void {
+  /**
+   * A good answer has begun.
+   * @param began performance.now() when its attempt began; one from before the target was taken out does not bring
+   *   it back: a provider that limits its rate goes on with the answers under way
+   * @param ms what its first byte took
+   */
+  succeeded(began: number, ms: number): void {
     this.latencyMs = this.latencyMs === 0 ? ms : this.latencyMs + smoothing * (ms - this.latencyMs)
+    if (began < this.outSince) return
     this.failures = 0
     this.outs = 0
     this.outUntil = 0
+    this.outSince = Number.NEGATIVE_INFINITY
   }
 
   /**
    * An attempt failed in a way that says something of the target: 429, 5xx, reset, time-out.
+   * @param began performance.now() when it began; of many that were under way together when the target fell, those
+   *   after the one that took it out count for nothing, or a moment's outage would keep it out for minutes
    * @param retryAfterMs what the target asked for, if it did
    */
-  failed(now: number, retryAfterMs: number | undefined): void {
-    this.failures++
-    if (retryAfterMs !== undefined) this.outUntil = Math.max(this.outUntil, now + Math.min(retryAfterMs, longestOutMs))
-    else if (this.failures >= failuresUntilOut) {
+  failed(began: number, now: number, retryAfterMs: number | undefined): void {
+    // Zero is no wait: a target that always asks for it would never be out.
+    if (retryAfterMs) {
+      this.failures++
+      this.outUntil = Math.max(this.outUntil, now + Math.min(retryAfterMs, longestOutMs))
+      this.outSince = now
+    } else if (began >= this.outSince && ++this.failures >= failuresUntilOut) {
       // Doubles each time, and is spread a little, so that sidecars do not come back all at once.
       const ms = Math.min(shortestOutMs * 2 ** this.outs, longestOutMs)
-      this.outUntil = now + ms * (0.9 + Math.random() * 0.2)
+      this.outUntil = Math.max(this.outUntil, now + ms * (0.9 + Math.random() * 0.2))
+      this.outSince = now
       this.outs++
       // On probation after that: one more failure takes it out again.
       this.failures = failuresUntilOut - 1

@@ -1,4 +1,4 @@
-import type { Amount } from '../governance/metering.ts'
+import type { Use } from '../limits/admission.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { Model } from './compile.ts'
 import type { JsonObject } from './conversation.ts'
@@ -10,7 +10,7 @@ const usualOutput = 500
 const bytesPerToken = 4
 
 /** What a request may use up, before anything is known: limits and budgets reserve this much until it is settled. */
-export function estimateOf(client: ClientRequest, model: Model, context: Pick<LlmContext, 'cost'>): Amount {
+export function estimateOf(client: ClientRequest, model: Model, context: Pick<LlmContext, 'cost'>): Use {
   if (client.operation === 'count_tokens') return { tokens: 0, nanoUsd: 0 }
   const input = Math.ceil(client.bytes.length / bytesPerToken)
   const output = client.operation === 'embeddings' ? 0 : Math.min(bound(client.json) ?? usualOutput, usualOutput)

@@ -1,5 +1,5 @@
 import type { Governance } from '../governance/governance.ts'
-import type { Admission } from '../governance/metering.ts'
+import type { Admission } from '../limits/admission.ts'
 import type { GuardSession } from '../guards/guards.ts'
 import type { Identity, Unidentified } from '../identity/identity.ts'
 import type { Facts } from '../policy/facts.ts'

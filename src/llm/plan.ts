@@ -1,4 +1,4 @@
-import type { Ticket } from '../governance/metering.ts'
+import type { Ticket } from '../limits/admission.ts'
 import type { GuardSession } from '../guards/guards.ts'
 import type { Exchange, LocalAnswer, Plan } from '../protocol.ts'
 import type { Caller, RefusalRecord, RequestRecord } from '../telemetry/record.ts'

@@ -1,4 +1,4 @@
-import type { Refusal } from '../governance/metering.ts'
+import type { Refusal } from '../limits/admission.ts'
 import type { Unidentified } from '../identity/identity.ts'
 import type { Verdict } from '../policy/policies.ts'
 import { ApiError } from './errors.ts'
