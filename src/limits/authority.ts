@@ -86,6 +86,8 @@ export interface Standing {
 export const leaseMs = 30_000
 /** How long a sidecar itself trusts its leases without an answer: less, so that it never uses what is another's. */
 export const trustMs = 25_000
+/** The turn of calls in the name of a sidecar that is no more: it is not counted as being at work. */
+export const legacyTurn = Number.MAX_SAFE_INTEGER
 /** How long counts are kept after their period, for requests that began in it. */
 export const graceMs = 3_600_000
 

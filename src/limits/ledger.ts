@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Answer, type Authority, type MeterId, type Order, trustMs } from './authority.ts'
+import { type Answer, type Authority, legacyTurn, type MeterId, type Order, trustMs } from './authority.ts'
 import type { Amount, Journal, JournalMeter } from './journal.ts'
 import { familyName, type Meter, MeterFamily } from './meter.ts'
 import type { CompiledMeterRule } from './rules.ts'
@@ -624,7 +624,7 @@ export class Ledger {
   async #recover(): Promise<void> {
     for (const legacy of this.#journal?.replay() ?? []) {
       const { sidecar, batches } = legacy
-      const turn = Number.MAX_SAFE_INTEGER
+      const turn = legacyTurn
       for (const { sequence, amounts } of batches) {
         const orders = amounts.map(({ meter, spent }) => ({
           ...{ meter: meter.id, capacity: meter.capacity, spent },

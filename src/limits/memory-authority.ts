@@ -6,6 +6,7 @@ import {
   graceMs,
   leaseFor,
   leaseMs,
+  legacyTurn,
   type Order,
   type Standing,
 } from './authority.ts'
@@ -53,13 +54,9 @@ export class MemoryAuthority implements Authority {
     const said = this.#said.get(call.sidecar) ?? { sequence: 0, turn: 0 }
     const stale = call.turn < said.turn
     const fresh = !stale && call.sequence > said.sequence
-    if (call.leaving) {
-      this.#sidecars.delete(call.sidecar)
-      this.#said.delete(call.sidecar)
-    } else if (!stale) {
-      this.#sidecars.set(call.sidecar, now + leaseMs)
-      this.#said.set(call.sidecar, { sequence: Math.max(said.sequence, call.sequence), turn: call.turn })
-    }
+    if (call.leaving) this.#sidecars.delete(call.sidecar)
+    else if (!stale && call.turn < legacyTurn) this.#sidecars.set(call.sidecar, now + leaseMs)
+    if (!stale) this.#said.set(call.sidecar, { sequence: Math.max(said.sequence, call.sequence), turn: call.turn })
     const standings = call.orders.map((order) => this.#deal(order, call, fresh, stale, now))
     return { live: Math.max(1, this.#sidecars.size), known, standings }
   }
