@@ -117,7 +117,8 @@ describe('sidecars', () => {
       const writer = await open({ tenant, timeoutMs: 5000 }, joined())
       const reader = await open({ tenant, timeoutMs: 5000, everyMs: 60_000 }, joined())
       const { record, text } = await writer.create({ name: 'k' })
-      await expect.poll(() => see(reader, text), { interval: 5, timeout: 1000 }).toBe('let in')
+      // The reader may still be joining the channel; it is told the rest of it then.
+      await expect.poll(() => see(reader, text), { interval: 5, timeout: 5000 }).toBe('let in')
       await writer.revoke(record.id)
       await expect.poll(() => see(reader, text), { interval: 5, timeout: 1000 }).toBe('revoked')
     } finally {

@@ -144,10 +144,14 @@ export class RedisKeyStore extends TableKeyStore {
   async #start(): Promise<void> {
     await this.#loadLastKnown()
     this.table.watch(() => this.#save())
-    this.#subscriber.subscribe(this.#names.changed).catch((error: unknown) => {
-      // Without the channel changes are still seen by asking.
-      if (!this.#closed) this.#options.report(unavailable(error))
-    })
+    this.#subscriber.subscribe(this.#names.changed).then(
+      // What changed before anyone listened was told to nobody.
+      () => this.#wake(),
+      (error: unknown) => {
+        // Without the channel changes are still seen by asking.
+        if (!this.#closed) this.#options.report(unavailable(error))
+      },
+    )
     await this.#sync().catch(() => {})
     this.#client.on('ready', this.#onReady)
     this.#poll()
