@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Rules, type RulesInput, rulesSchema } from '../src/config/schema.ts'
+import { SecretStore } from '../src/config/secrets.ts'
 import { findEnvoy } from '../src/envoy/binary.ts'
 import { EnvoyProcess } from '../src/envoy/process.ts'
 import type { Transport } from '../src/envoy/server.ts'
@@ -13,7 +14,6 @@ import { MemoryKeyStore } from '../src/identity/memory-key-store.ts'
 import { type BudgetAlert, Ledger } from '../src/limits/ledger.ts'
 import { MemoryAuthority } from '../src/limits/memory-authority.ts'
 import { PriceBook } from '../src/llm/prices.ts'
-import { CredentialError } from '../src/llm/providers/provider.ts'
 import type { RefusalRecord, RequestRecord } from '../src/telemetry/record.ts'
 import { freePort } from './harness.ts'
 
@@ -42,7 +42,7 @@ export interface TestGateway {
 /** The rules of a test: a listener is added where there is none. */
 export type TestRules = Omit<RulesInput, 'listeners'> & { listeners?: RulesInput['listeners'] }
 
-/** Starts a gateway. Secrets are `${env:NAME}` of this process. */
+/** Starts a gateway. Secrets are the environment's and the files' of this machine. */
 export async function startGateway(
   input: TestRules,
   options: { concurrency?: number; transport?: Transport } = {},
@@ -54,14 +54,7 @@ export async function startGateway(
   const records: RequestRecord[] = []
   const refusals: RefusalRecord[] = []
   const reports: { error: unknown; requestId: string }[] = []
-  const secrets = {
-    resolve(reference: string): string {
-      const name = /^\$\{env:(.+)\}$/.exec(reference)?.[1]
-      const value = name === undefined ? undefined : process.env[name]
-      if (!value) throw new CredentialError(`${reference} is not set`)
-      return value
-    },
-  }
+  const secrets = new SecretStore({ report: (error) => reports.push({ error, requestId: '' }) })
   const alerts: BudgetAlert[] = []
   const keys = new MemoryKeyStore()
   const ledger = new Ledger({ authority: new MemoryAuthority(), alert: (alert) => alerts.push(alert) })
@@ -126,6 +119,7 @@ export async function startGateway(
       await envoy.stop(0)
       await gateway.stop(0)
       await governance.close()
+      secrets.stop()
       rmSync(directory, { recursive: true, force: true })
     },
   }
