@@ -1,0 +1,124 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { Answer, Authority, Call } from './authority.ts'
+import { type BudgetAlert, Ledger, type LedgerEvent } from './ledger.ts'
+import { Limiter } from './limiter.ts'
+import { MemoryAuthority } from './memory-authority.ts'
+import { admitted, compileRules, factsOf, nothing } from './testing.ts'
+
+const start = Date.parse('2026-11-23T12:00:00Z')
+const anyone = factsOf({ user: 'ann' })
+
+/** A memory authority whose line breaks: before a call is heard, or after it. */
+class BrokenLine implements Authority {
+  readonly inner: MemoryAuthority
+  next: 'works' | 'call lost' | 'answer lost' = 'works'
+
+  constructor(inner: MemoryAuthority) {
+    this.inner = inner
+  }
+
+  now(): number {
+    return this.inner.now()
+  }
+
+  exchange(call: Call): Answer {
+    if (this.next === 'call lost') throw new Error('the call is lost')
+    const answer = this.inner.exchange(call)
+    if (this.next === 'answer lost') throw new Error('the answer is lost')
+    return answer
+  }
+}
+
+/** What the authority has counted of the only meter there is. */
+function counted(authority: MemoryAuthority, key: string): number {
+  const meter = { key, endMs: Number.POSITIVE_INFINITY, alerts: [] }
+  const order = { meter, capacity: 0, spent: 0, hold: 0, need: 0, want: 0 }
+  const call = { sidecar: 'reader', turn: 1, sequence: 0, leaving: true, orders: [order] }
+  return authority.exchange(call).standings[0]!.spent
+}
+
+test('whatever is lost on the way, each settlement is counted once, each alert told once, and no limit exceeded', async () => {
+  const line = fc.constantFrom('works', 'works', 'call lost', 'answer lost')
+  const step = fc.record({ sidecar: fc.nat(1), line, act: fc.constantFrom('request', 'request', 'flush', 'wait') })
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+      const clock = { now: start }
+      const authority = new MemoryAuthority(() => clock.now)
+      const alerts: BudgetAlert[] = []
+      const rules = compileRules({
+        budgets: { pot: { tokens: 100, per: 'total', onStoreFailure: 'deny', alerts: [0.3, 0.5] } },
+      })
+      const sidecars = [0, 1].map(() => {
+        const line = new BrokenLine(authority)
+        const ledger = new Ledger({ authority: line, alert: (alert) => alerts.push(alert) })
+        return { line, ledger, limiter: new Limiter(ledger, rules) }
+      })
+      let settled = 0
+      for (const { sidecar, line: next, act } of steps) {
+        const { line, ledger, limiter } = sidecars[sidecar]!
+        line.next = next as BrokenLine['next']
+        if (act === 'flush') await ledger.flush()
+        else if (act === 'wait') {
+          clock.now += 7_000
+          ledger.sweep()
+        } else {
+          const admission = limiter.admit(anyone, () => ({ tokens: 3, nanoUsd: 0 }))
+          if (admission instanceof Promise) throw new Error('it waits')
+          if (admission.type !== 'admitted') continue
+          admission.ticket.settle({ tokens: 3, nanoUsd: 0 })
+          settled += 3
+        }
+      }
+      for (const { line, ledger } of sidecars) {
+        line.next = 'works'
+        await ledger.close()
+      }
+      expect(counted(authority, 'budget:pot:tokens:total:-:')).toBe(settled)
+      // The last request of each may go beyond by what it uses more than the one token that was left.
+      expect(settled).toBeLessThanOrEqual(100 + 2 * 2)
+      const due = [0.3, 0.5].filter((threshold) => settled >= threshold * 100)
+      expect(alerts.map(({ threshold }) => threshold).sort()).toEqual(due)
+    }),
+  )
+})
+
+test('an outage and its end are reported once each, and asking goes on by itself', async () => {
+  const line = new BrokenLine(new MemoryAuthority(() => start))
+  const events: LedgerEvent[] = []
+  const ledger = new Ledger({ authority: line, report: (event) => events.push(event) })
+  const limiter = new Limiter(ledger, compileRules({ limits: { pace: { requests: 5 } } }))
+  line.next = 'call lost'
+  admitted(limiter.admit(anyone, () => nothing)).ticket.settle(nothing)
+  admitted(limiter.admit(anyone, () => nothing))
+  expect(events.map(({ type }) => type)).toEqual(['store_down'])
+  line.next = 'works'
+  await ledger.flush()
+  expect(events.map(({ type }) => type)).toEqual(['store_down', 'store_up'])
+})
+
+test('one that the authority has forgotten asks anew for what it held', async () => {
+  const clock = { now: start }
+  const line = new BrokenLine(new MemoryAuthority(() => clock.now))
+  const other = new Limiter(new Ledger({ authority: line }), compileRules({ limits: { few: { concurrent: 4 } } }))
+  const ledger = new Ledger({ authority: line })
+  const limiter = new Limiter(ledger, compileRules({ limits: { few: { concurrent: 4 } } }))
+  for (let i = 0; i < 4; i++) admitted(limiter.admit(anyone, () => nothing))
+  // It says nothing for longer than leases last, and all it had goes to the other.
+  clock.now += 31_000
+  for (let i = 0; i < 4; i++) admitted(other.admit(anyone, () => nothing))
+  expect(limiter.admit(anyone, () => nothing)).toMatchObject({ type: 'refused', why: 'reserved' })
+})
+
+test('a journal that fails is reported, and requests go on', () => {
+  const events: LedgerEvent[] = []
+  const fails = () => {
+    throw new Error('no space left')
+  }
+  const journal = { append: fails, seal: fails, acknowledged: fails, replay: () => [] }
+  const authority = new MemoryAuthority(() => start)
+  const ledger = new Ledger({ authority, journal, report: (event) => events.push(event) })
+  const limiter = new Limiter(ledger, compileRules({ limits: { pace: { requests: 5 } } }))
+  admitted(limiter.admit(anyone, () => nothing)).ticket.settle(nothing)
+  expect(events).toMatchObject([{ type: 'journal_failed' }])
+})
