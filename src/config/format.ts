@@ -1,12 +1,15 @@
-import type { Diagnostic } from './load.ts'
+import type { Diagnostic, RuleFile } from './load.ts'
 
 /**
  * Diagnostics for people: place, path, what is wrong and what was probably meant, then the line with a caret.
- * @param text the file the diagnostics are of
+ * @param source the file the diagnostics are of, or all of them where they are of several
  */
-export function formatDiagnostics(diagnostics: readonly Diagnostic[], text: string): string {
-  const lines = text.split(/\r\n|\r|\n/)
-  return diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, lines)).join('\n\n')
+export function formatDiagnostics(diagnostics: readonly Diagnostic[], source: string | readonly RuleFile[]): string {
+  const linesOf = (file: string) => {
+    const text = typeof source === 'string' ? source : (source.find(({ name }) => name === file)?.text ?? '')
+    return text.split(/\r\n|\r|\n/)
+  }
+  return diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, linesOf(diagnostic.file))).join('\n\n')
 }
 
 function formatDiagnostic(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { formatDiagnostics } from './format.ts'
-import { type Diagnostic, loadRules } from './load.ts'
+import { type Diagnostic, loadRuleSet, loadRules } from './load.ts'
 
 const good = `providers:
   main: { type: openai, apiKey: "\${env:KEY}" }
@@ -106,4 +106,52 @@ test('a finding is shown with its line and a mark under it', () => {
   expect(formatDiagnostics(diagnosticsOf(text).slice(0, 1), text)).toMatch(
     /rules\.yaml:2:\d+ .*\n\s+2 \| .*apikey.*\n\s+\| +\^/,
   )
+})
+
+describe('rules in several files', () => {
+  const providers = { name: 'a.yaml', text: 'providers:\n  main: { type: openai, apiKey: "${env:KEY}" }\n' }
+  const models = { name: 'b.yaml', text: 'models:\n  fast: { targets: [{ provider: main }] }\n' }
+  const loadedFrom = (...files: { name: string; text: string }[]) => {
+    const loaded = loadRuleSet(files)
+    return 'diagnostics' in loaded ? loaded.diagnostics : loaded.rules
+  }
+
+  test('are joined', () => {
+    const more = {
+      name: 'c.yaml',
+      text: 'models: { slow: { targets: [{ provider: main }] } }\npolicies: { default: deny }\n',
+    }
+    const policies = { name: 'd.yaml', text: 'policies: { rules: { all: { effect: allow, when: "true" } } }\n' }
+    expect(loadedFrom(providers, models, more, policies)).toMatchObject({
+      models: { fast: {}, slow: {} },
+      policies: { default: 'deny', rules: { all: { effect: 'allow' } } },
+    })
+  })
+
+  test('an empty file among them is none', () => {
+    expect(loadedFrom(providers, { name: 'empty.yaml', text: '# nothing\n' }, models)).toMatchObject({
+      models: { fast: {} },
+    })
+  })
+
+  test.each([
+    ['models: { fast: { targets: [{ provider: main }] } }', 'models.fast', 11],
+    ['telemetry: { port: 1 }', 'telemetry', 1],
+    ['policies: { default: deny }', 'policies.default', 13],
+  ])('%s said twice is refused, and both places are named', (text, path, column) => {
+    const first = { name: 'b.yaml', text }
+    const second = { name: 'c.yaml', text }
+    const rest = path === 'models.fast' ? [providers] : [providers, models]
+    expect(loadedFrom(...rest, first, second)).toEqual([
+      { file: 'c.yaml', line: 1, column, path, message: 'is said in b.yaml as well; say it in one file' },
+    ])
+  })
+
+  test('a mistake is told with the file it is in', () => {
+    const wrong = { name: 'b.yaml', text: '# first line\nmodels:\n  fast: { targets: [{ provider: mian }] }\n' }
+    expect(loadedFrom(providers, wrong)).toMatchObject([{ file: 'b.yaml', line: 3, suggestion: 'main' }])
+    expect(loadedFrom(providers, models, { name: 'c.yaml', text: 'limits:\n  l: { reqests: 1 }\n' })).toContainEqual(
+      expect.objectContaining({ file: 'c.yaml', line: 2, path: 'limits.l.reqests' }),
+    )
+  })
 })

@@ -24,36 +24,57 @@ export type Path = readonly (string | number)[]
 const longestFile = 4 * 1024 * 1024
 const mostAliases = 100
 
+/** A file of rules, or a part of them. */
+export interface RuleFile {
+  /** Named in the diagnostics. */
+  readonly name: string
+  /** YAML or JSON. */
+  readonly text: string
+}
+
 /**
  * Reads rules from YAML or JSON text.
  * @param file named in the diagnostics
  * @param further looks for what only others can know of: expressions, what cannot be carried out
  * @returns the rules with every default filled in, or all that is wrong with them
  */
-export function loadRules(text: string, file: string, further: (rules: Rules) => Finding[] = () => []): LoadResult {
-  const whole = (message: string): LoadResult => ({ diagnostics: [{ file, line: 1, column: 1, path: '', message }] })
-  if (text.length > longestFile) return whole(`the file is longer than ${longestFile} characters`)
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false })
-  const at = (offset: number) => {
-    const { line, col } = lines.linePos(offset)
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
-  }
-  if (document.errors.length > 0)
+export function loadRules(text: string, file: string, further?: (rules: Rules) => Finding[]): LoadResult {
+  return loadRuleSet([{ name: file, text }], further)
+}
+
+/**
+ * Reads rules that are spread over several files: their maps of names (providers, models, limits, …) are joined, and each
+ * name, and each single thing such as `telemetry`, may be said in one of them only.
+ */
+export function loadRuleSet(files: readonly RuleFile[], further: (rules: Rules) => Finding[] = () => []): LoadResult {
+  const length = files.reduce((sum, { text }) => sum + text.length, 0)
+  if (length > longestFile)
     return {
-      diagnostics: document.errors.map((error) => ({
-        ...at(error.pos[0]),
-        path: '',
-        message: lowerFirst(error.message),
+      diagnostics: [start(files[0]!.name, `the rules are longer than ${longestFile} characters`)],
+    }
+  const sources = files.map(parseFile)
+  const broken = sources.flatMap(({ diagnostics }) => diagnostics)
+  if (broken.length > 0) return { diagnostics: broken }
+  const { value, owners, twice } = joinFiles(sources)
+  const owner = (path: Path): Source => {
+    for (let length = path.length; length > 0; length--) {
+      const found = owners.get(JSON.stringify(path.slice(0, length)))
+      if (found) return found
+    }
+    return sources[0]!
+  }
+  const place = (path: Path, ofKey: boolean) => {
+    const source = owner(path)
+    return source.at(offsetOf(source.contents, path, ofKey))
+  }
+  if (twice.length > 0)
+    return {
+      diagnostics: twice.map(({ path, first, second }) => ({
+        ...second.at(offsetOf(second.contents, path, true)),
+        path: pathText(path),
+        message: `is said in ${first.name} as well; say it in one file`,
       })),
     }
-  let value: unknown
-  try {
-    value = document.toJS({ maxAliasCount: mostAliases })
-  } catch (error) {
-    return whole(lowerFirst((error as Error).message))
-  }
-  const place = (path: Path, ofKey: boolean) => at(offsetOf(document.contents, path, ofKey))
   const parsed = rulesSchema.safeParse(value ?? {})
   if (!parsed.success)
     return {
@@ -76,6 +97,96 @@ export function loadRules(text: string, file: string, further: (rules: Rules) =>
   return errors.length > 0
     ? { diagnostics: errors.map(placed) }
     : { rules: parsed.data, warnings: warnings.map(placed) }
+}
+
+const start = (file: string, message: string): Diagnostic => ({ file, line: 1, column: 1, path: '', message })
+
+/** A file that was parsed. */
+interface Source {
+  readonly name: string
+  readonly value: unknown
+  readonly contents: Node | null
+  /** @returns where in the file an offset is */
+  at(offset: number): { file: string; line: number; column: number }
+  readonly diagnostics: readonly Diagnostic[]
+}
+
+function parseFile({ name, text }: RuleFile): Source {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false })
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset)
+    return { file: name, line: Math.max(line, 1), column: Math.max(col, 1) }
+  }
+  const source = { name, contents: document.contents, at }
+  const diagnostics = document.errors.map((error) => ({
+    ...at(error.pos[0]),
+    path: '',
+    message: lowerFirst(error.message),
+  }))
+  if (diagnostics.length > 0) return { ...source, value: undefined, diagnostics }
+  try {
+    return { ...source, value: document.toJS({ maxAliasCount: mostAliases }), diagnostics }
+  } catch (error) {
+    return { ...source, value: undefined, diagnostics: [start(name, lowerFirst((error as Error).message))] }
+  }
+}
+
+/** Maps whose names may come from several files: all others are said in one. */
+const joined = new Set(
+  [
+    [],
+    ...['listeners', 'providers', 'models', 'prices', 'identities', 'teams', 'aliases'].map((section) => [section]),
+    ...['policies', 'limits', 'budgets', 'guards', 'prompts'].map((section) => [section]),
+    ['identities', 'issuers'],
+    ['identities', 'workloads'],
+    ['policies', 'rules'],
+  ].map((path) => JSON.stringify(path)),
+)
+
+interface Joined {
+  value: unknown
+  /** Which file said what, by path. */
+  owners: Map<string, Source>
+  twice: { path: Path; first: Source; second: Source }[]
+}
+
+function joinFiles(sources: readonly Source[]): Joined {
+  const [only] = sources
+  if (sources.length === 1) return { value: only!.value, owners: new Map(), twice: [] }
+  const result: Joined = { value: {}, owners: new Map(), twice: [] }
+  for (const source of sources) {
+    // What is no map at all is for the schema to complain of.
+    if (source.value === null || source.value === undefined) continue
+    if (!isRecord(source.value)) return { ...result, value: source.value, owners: new Map([['[]', source]]) }
+    joinInto(result.value as Record<string, unknown>, source.value, [], source, result)
+  }
+  return result
+}
+
+function joinInto(
+  target: Record<string, unknown>,
+  value: Record<string, unknown>,
+  path: Path,
+  source: Source,
+  result: Joined,
+): void {
+  for (const [key, child] of Object.entries(value)) {
+    const at = [...path, key]
+    const id = JSON.stringify(at)
+    const mayJoin = joined.has(id) && isRecord(child)
+    if (!Object.hasOwn(target, key)) {
+      const copy = mayJoin ? {} : child
+      Object.defineProperty(target, key, { value: copy, enumerable: true, writable: true, configurable: true })
+      result.owners.set(id, source)
+      if (mayJoin) joinInto(copy as Record<string, unknown>, child, at, source, result)
+    } else if (mayJoin && isRecord(target[key])) joinInto(target[key], child, at, source, result)
+    else result.twice.push({ path: at, first: result.owners.get(id)!, second: source })
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** `models.fast.targets[1].provider`; names that are no plain words in quotes. */
