@@ -4,7 +4,7 @@ import { countClients } from './count-tokens.ts'
 import { type ClientDialectName, type ClientFormat, clientDialects } from './dialects/index.ts'
 import type { Call } from './endpoints.ts'
 import { ApiError } from './errors.ts'
-import { parseObject } from './json.ts'
+import { deepest, parseObject } from './json.ts'
 import type { ClientHeaders, Operation } from './providers/provider.ts'
 
 /** A client's request, parsed once, written out once an attempt. */
@@ -53,7 +53,7 @@ export function readBody(request: AgentRequest): JsonObject {
     throw new ApiError(
       400,
       'invalid_request_error',
-      'The body is not a JSON object. Check that it is complete and well-formed.',
+      `The body is not a JSON object. Check that it is complete, well-formed and nested no deeper than ${deepest} levels.`,
       { code: 'invalid_json' },
     )
   return json

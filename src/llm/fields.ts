@@ -25,9 +25,9 @@ export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
-/** @returns the value where it is a number that counts something. */
+/** @returns the value where it is a number that counts something, and can be added to others without becoming infinite. */
 export function countOf(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : undefined
 }
 
 /** Where a field stands: `input[2].content`, or the bare name at the top level. */
@@ -62,7 +62,7 @@ export function numberField(object: JsonObject, key: string, parent = ''): numbe
 /** A whole number, none below `least`. */
 export function countField(object: JsonObject, key: string, least: number): number | undefined {
   const value = numberField(object, key)
-  if (value === undefined || (Number.isInteger(value) && value >= least)) return value
+  if (value === undefined || (Number.isSafeInteger(value) && value >= least)) return value
   throw invalid(key, `${key} must be a whole number of at least ${least}.`)
 }
 
