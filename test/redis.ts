@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -110,4 +110,66 @@ function answers(port: number): Promise<boolean> {
     })
     socket.once('error', () => resolve(false))
   })
+}
+
+/** Three nodes on loopback that are one Cluster. */
+export async function startRedisCluster(): Promise<{ url: string; nodes: RedisServer[]; stop(): Promise<void> }> {
+  const nodes = await Promise.all(
+    Array.from({ length: 3 }, () => startRedis(['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000'])),
+  )
+  const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
+  const cli = redisBinary().replace(/-server$/, '-cli')
+  for (let i = 0; ; i++) {
+    try {
+      execFileSync(cli, ['--cluster', 'create', ...addresses, '--cluster-yes', '--cluster-replicas', '0'], {
+        stdio: 'pipe',
+      })
+      break
+    } catch (error) {
+      if (i === 5) throw error
+      await new Promise((resolve) => setTimeout(resolve, 500))
+    }
+  }
+  for (const { port } of nodes)
+    for (
+      let i = 0;
+      !execFileSync(cli, ['-p', String(port), 'cluster', 'info'], { encoding: 'utf8' }).includes('cluster_state:ok');
+      i++
+    ) {
+      if (i > 100) throw new Error('the cluster does not come up')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  return {
+    url: `redis+cluster://${addresses.join(',')}`,
+    nodes,
+    stop: async () => {
+      await Promise.all(nodes.map((node) => node.stop()))
+    },
+  }
+}
+
+/** A master that one Sentinel watches. */
+export async function startSentinel(): Promise<{ url: string; master: RedisServer; stop(): Promise<void> }> {
+  const master = await startRedis()
+  const port = await freePort()
+  const directory = mkdtempSync(join(tmpdir(), 'chaperone-sentinel-'))
+  const config = join(directory, 'sentinel.conf')
+  writeFileSync(
+    config,
+    `port ${port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 ${master.port} 1\nsentinel down-after-milliseconds main 1000\n`,
+  )
+  const child = spawn(redisBinary(), [config, '--sentinel'], { stdio: 'ignore' })
+  for (let i = 0; !(await answers(port)); i++) {
+    if (i > 200) throw new Error('the Sentinel does not answer')
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  return {
+    url: `redis+sentinel://127.0.0.1:${port}/main`,
+    master,
+    stop: async () => {
+      child.kill('SIGKILL')
+      await master.stop()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
 }
