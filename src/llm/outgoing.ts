@@ -42,10 +42,10 @@ export function writeOutgoing(request: ClientRequest, provider: Provider, model:
 
 /** The client's format is the target's: the bytes stay, but for the model's name and what the address wants. */
 function sameFormat(request: ClientRequest, provider: Provider, model: string, route: Route): Outgoing {
+  if (route.dialect === 'gemini') return sameGemini(request, provider, model, route)
   const { bytes } = request
-  const cleaned = withoutForeign(request, model)
+  const cleaned = withoutForeign(request, request.json, model)
   const json = cleaned ?? request.json
-  if (route.dialect === 'gemini') return sameGemini(request, provider, json, route)
   const hideUsage =
     request.stream &&
     (route.dialect === 'chat' || route.dialect === 'completions') &&
@@ -56,8 +56,9 @@ function sameFormat(request: ClientRequest, provider: Provider, model: string, r
     return { route, body: encode(body), unchanged: false, hideUsage: false, drops: [] }
   }
   const span = stringMember(bytes, 'model')
-  // Where our reading of the body may not be the target's, it gets ours.
-  if (!span || cleaned || (hideUsage && json.stream_options != null)) {
+  // Where our reading of the body may not be the target's, it gets ours. Options of null are options too: a second
+  // member of the name would not be read by everyone.
+  if (!span || cleaned || (hideUsage && Object.hasOwn(json, 'stream_options'))) {
     const body: JsonObject = { ...json, model }
     if (hideUsage)
       body.stream_options = { ...(isObject(json.stream_options) ? json.stream_options : {}), include_usage: true }
@@ -65,23 +66,29 @@ function sameFormat(request: ClientRequest, provider: Provider, model: string, r
   }
   let body = bytes
   if (model !== json.model) body = replaceSpan(body, span, JSON.stringify(model))
-  if (hideUsage && !Object.hasOwn(json, 'stream_options'))
-    body = prependMembers(body, '"stream_options":{"include_usage":true}')
+  if (hideUsage) body = prependMembers(body, '"stream_options":{"include_usage":true}')
   return { route, body, unchanged: body === bytes, hideUsage, drops: [] }
 }
 
 /** Gemini's path names the model, so its bodies go through as they are; counting is asked for in two forms. */
-function sameGemini(request: ClientRequest, provider: Provider, json: JsonObject, route: Route): Outgoing {
-  const unchanged = json === request.json && !route.shaped
-  const body = provider.shape && route.shaped ? provider.shape(countedRequest(json), route, request.headers) : json
+function sameGemini(request: ClientRequest, provider: Provider, model: string, route: Route): Outgoing {
+  const shape = route.shaped ? provider.shape : undefined
+  const inner = shape ? countedRequest(request.json) : request.json
+  const cleaned = withoutForeign(request, inner, model)
+  const json = cleaned ?? inner
+  const unchanged = !cleaned && !shape
+  const body = shape ? shape(json, route, request.headers) : json
   return { route, body: unchanged ? request.bytes : encode(body), unchanged, hideUsage: false, drops: [] }
 }
 
 /** What the marks of src/llm/opaque.ts begin with, as text and in the base64 that Gemini's clients see. */
 const foreignMarks = ['chaperone', geminiMark].map((mark) => Buffer.from(mark))
 
-/** The request without what other providers made; undefined where there is nothing of the kind. */
-function withoutForeign({ bytes, json, format }: ClientRequest, model: string): JsonObject | undefined {
+/**
+ * A request's body, or the part of it that is a conversation, without what other providers made.
+ * @returns undefined where there is nothing of the kind
+ */
+function withoutForeign({ bytes, format }: ClientRequest, json: JsonObject, model: string): JsonObject | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (!foreignMarks.some((mark) => text.includes(mark))) return undefined
   const dialect: ClientDialect | undefined = clientDialects[format as ClientDialectName]
