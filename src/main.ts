@@ -1,5 +1,7 @@
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import type { CreateOptions, KeysOptions } from './cli/keys.ts'
+import type { RevisionOptions } from './cli/revisions.ts'
+import type { StoreOptions } from './cli/rules.ts'
 import type { Transport } from './envoy/server.ts'
 import type { KeyQuery } from './identity/key-store.ts'
 
@@ -14,6 +16,19 @@ export async function main(argv: readonly string[]): Promise<void> {
       .choices(['own', 'grpc-js'])
       .default('own')
 
+  const store = () =>
+    new Option(
+      '--store <url>',
+      'take rules, keys and counts from a Redis: redis://…, redis+sentinel://…, redis+cluster://…',
+    ).env('CHAPERONE_STORE')
+  const tenant = () =>
+    new Option('--tenant <name>', 'whose rules, keys and counts in the store')
+      .env('CHAPERONE_TENANT')
+      .default('default')
+  const state = () =>
+    new Option('--state <directory>', 'a directory of this service’s own, for a start without the store')
+      .env('CHAPERONE_STATE')
+      .default('.chaperone-state')
   const output = () => new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text')
   const keysFile = () =>
     new Option('--keys <file>', 'the file of virtual keys').env('CHAPERONE_KEYS').default('chaperone.keys.json')
@@ -25,7 +40,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option('--concurrency <threads>', "Envoy's worker threads", '1')
     .addOption(transport())
     .addOption(keysFile())
-    .action(async (options: { file?: string; concurrency: string; transport: Transport; keys: string }) => {
+    .addOption(store())
+    .addOption(tenant())
+    .addOption(state())
+    .action(async (options: { file?: string; concurrency: string; transport: Transport } & StoreOptions) => {
       const { run } = await import('./cli/run.ts')
       process.exitCode = await run({ ...options, concurrency: Number(options.concurrency) })
     })
@@ -37,7 +55,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option('-s, --socket <path>', 'the unix socket that Envoy calls', '/tmp/chaperone.sock')
     .addOption(transport())
     .addOption(keysFile())
-    .action(async (options: { file?: string; socket: string; transport: Transport; keys: string }) => {
+    .addOption(store())
+    .addOption(tenant())
+    .addOption(state())
+    .action(async (options: { file?: string; socket: string; transport: Transport } & StoreOptions) => {
       const { serve } = await import('./cli/serve.ts')
       process.exitCode = await serve(options)
     })
@@ -64,9 +85,100 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = await render(options)
     })
 
+  const rules = program.command('rules').description('revisions of the rules: what is in force, and what was')
+  const rulesCommand = (name: string, description: string) =>
+    rules
+      .command(name)
+      .description(description)
+      .addOption(
+        new Option('--store <where>', 'a Redis (redis://…), or a file or directory of rules')
+          .env('CHAPERONE_STORE')
+          .default('chaperone.yaml'),
+      )
+      .addOption(tenant())
+      .addOption(output())
+  const wholeNumber = (text: string) => {
+    const number = Number(text)
+    if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('It must be a number from 1.')
+    return number
+  }
+  const message = () => new Option('-m, --message <text>', 'why')
+
+  rulesCommand('apply', 'publish rules; every service obeys within a second')
+    .requiredOption('-f, --file <path>', 'a file, or a directory of them')
+    .addOption(message())
+    .option('--dry-run', 'only say what would change')
+    .action(async (options: RevisionOptions & { file: string; message?: string; dryRun?: boolean }) => {
+      const { apply } = await import('./cli/revisions.ts')
+      process.exitCode = await apply(options)
+    })
+
+  rulesCommand('diff', 'show what changed, or what files would change')
+    .option('-f, --file <path>', 'compare these with the head')
+    .option('--from <number>', 'the revision before; default: the one before the head', wholeNumber)
+    .option('--to <number>', 'the revision after; default: the head', wholeNumber)
+    .action(async (options: RevisionOptions & { file?: string; from?: number; to?: number }) => {
+      const { diff } = await import('./cli/revisions.ts')
+      process.exitCode = await diff(options)
+    })
+
+  rulesCommand('log', 'list revisions, the newest first')
+    .option('--limit <number>', 'how many', wholeNumber, 20)
+    .option('--before <number>', 'only older ones than this', wholeNumber)
+    .action(async (options: RevisionOptions & { limit: number; before?: number }) => {
+      const { log } = await import('./cli/revisions.ts')
+      process.exitCode = await log(options)
+    })
+
+  rulesCommand('show', 'print a revision')
+    .argument('[number]', 'default: the head', wholeNumber)
+    .action(async (number: number | undefined, options: RevisionOptions) => {
+      const { show } = await import('./cli/revisions.ts')
+      process.exitCode = await show(number, options)
+    })
+
+  rulesCommand('rollback', 'publish an earlier revision again')
+    .argument('[number]', 'default: the one before the head', wholeNumber)
+    .addOption(message())
+    .action(async (number: number | undefined, options: RevisionOptions & { message?: string }) => {
+      const { rollback } = await import('./cli/revisions.ts')
+      process.exitCode = await rollback(number, options)
+    })
+
+  rulesCommand('pull', 'write the head into a directory')
+    .argument('[directory]', 'where to', '.')
+    .action(async (directory: string, options: RevisionOptions) => {
+      const { pull } = await import('./cli/revisions.ts')
+      process.exitCode = await pull(directory, options)
+    })
+
+  rulesCommand('edit', 'open the head in an editor and publish what is made of it')
+    .addOption(message())
+    .addOption(new Option('--editor <command>', 'the editor').env('EDITOR').default('vi'))
+    .action(async (options: RevisionOptions & { message?: string; editor: string }) => {
+      const { edit } = await import('./cli/revisions.ts')
+      process.exitCode = await edit(options)
+    })
+
+  rules
+    .command('test')
+    .description('run the table tests (*.test.yaml) that stand beside rules')
+    .argument('[path]', 'a file of rules, or a directory of them', 'chaperone.yaml')
+    .addOption(output())
+    .action(async (path: string, options: { output: 'text' | 'json' }) => {
+      const { testRules } = await import('./cli/revisions.ts')
+      process.exitCode = await testRules(path, options)
+    })
+
   const keys = program.command('keys').description('virtual keys: what agents show instead of a provider’s key')
   const keysCommand = (name: string, description: string) =>
-    keys.command(name).description(description).addOption(keysFile()).addOption(output())
+    keys
+      .command(name)
+      .description(description)
+      .addOption(keysFile())
+      .addOption(store())
+      .addOption(tenant())
+      .addOption(output())
 
   keysCommand('create', 'make a key; it is shown once')
     .requiredOption('-n, --name <name>', 'what people call it')

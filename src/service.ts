@@ -1,30 +1,27 @@
+import type { Backend } from './backend.ts'
 import { formatDiagnostics } from './config/format.ts'
-import { loadRules } from './config/load.ts'
+import { loadRuleSet, type RuleFile } from './config/load.ts'
 import type { Rules } from './config/schema.ts'
 import { SecretStore } from './config/secrets.ts'
-import { watchRules } from './config/watch.ts'
 import type { Transport } from './envoy/server.ts'
 import { Gateway } from './gateway.ts'
 import { Alerts } from './governance/alerts.ts'
 import { GovernanceState } from './governance/state.ts'
-import { FileKeyStore } from './identity/file-key-store.ts'
 import { KeySets } from './identity/jwks.ts'
-import type { KeyStore } from './identity/key-store.ts'
-import { MemoryKeyStore } from './identity/memory-key-store.ts'
 import { Ledger } from './limits/ledger.ts'
-import { MemoryAuthority } from './limits/memory-authority.ts'
 import type { HealthBook } from './llm/balance.ts'
 import { PriceBook } from './llm/prices.ts'
 import { checkExpressions } from './policy/check.ts'
+import type { RuleSource } from './rule-source.ts'
 import type { UpstreamHealth } from './telemetry/metrics.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
 
 export interface ServiceOptions {
   rules: Rules
-  /** The file the rules came from: changes of it are obeyed. Absent: the rules stay as they are. */
-  file?: string | undefined
-  /** The file of virtual keys; it need not exist yet. Absent: there are none. */
-  keysFile?: string | undefined
+  /** Where changed rules come from. Absent: the rules stay as they are. */
+  source?: RuleSource | undefined
+  /** Keys and counts; closed with the service. */
+  backend: Backend
   /** Path of the unix socket that Envoy calls. */
   socket: string
   transport?: Transport | undefined
@@ -46,25 +43,8 @@ export class Service {
   #watch: { stop(): void } | undefined
   #stopping = false
 
-  /**
-   * @throws {RangeError} where the rules cannot be carried out
-   * @throws {KeyStoreError} where the file of keys cannot be used
-   */
-  static async open(options: ServiceOptions): Promise<Service> {
-    let service: Service | undefined
-    const report = (error: unknown) => service?.telemetry.report(error, '')
-    const { keysFile } = options
-    const keys = keysFile === undefined ? new MemoryKeyStore() : await FileKeyStore.open(keysFile, { report })
-    try {
-      service = new Service(options, keys)
-      return service
-    } catch (error) {
-      await keys.close()
-      throw error
-    }
-  }
-
-  private constructor(options: ServiceOptions, keys: KeyStore) {
+  /** @throws {RangeError} where the rules cannot be carried out */
+  constructor(options: ServiceOptions) {
     this.#options = options
     this.#secrets = new SecretStore({ report: (error) => this.telemetry.report(error, '') })
     this.telemetry = new Telemetry(options.rules.telemetry, {
@@ -72,17 +52,24 @@ export class Service {
       ready: () => options.notReady(this.gateway),
     })
     const { log, metrics } = this.telemetry
+    const { backend } = options
     const report = (error: unknown) => this.telemetry.report(error, '')
     this.#alerts = new Alerts(options.rules.alerts, (reference) => this.#secrets.resolve(reference), report)
     this.#ledger = new Ledger({
-      authority: new MemoryAuthority(),
+      authority: backend.authority,
+      sidecar: backend.sidecar,
+      ...(backend.journal && { journal: backend.journal }),
       alert: ({ budget, subject, ...details }) => {
         log.warn({ budget, subject, ...details }, 'a budget has come to a threshold')
         this.#alerts.send({ type: 'budget', rule: budget, subject, details: { ...details } })
       },
       report: ({ type, ...details }) => log.warn(details, `limits: ${type}`),
     })
-    this.#governance = new GovernanceState({ keys, keySets: new KeySets({ report }), ledger: this.#ledger })
+    this.#governance = new GovernanceState({
+      keys: backend.keys,
+      keySets: new KeySets({ report }),
+      ledger: this.#ledger,
+    })
     this.gateway = new Gateway({
       socket: options.socket,
       transport: options.transport,
@@ -121,8 +108,10 @@ export class Service {
     await this.telemetry.start()
     await this.#ledger.start()
     await this.gateway.start()
-    const { file } = this.#options
-    if (file !== undefined) this.#watch = watchRules(file, (text) => void this.#changed(file, text))
+    this.#watch = this.#options.source?.follow(
+      (files, from) => this.#put(files, from),
+      (error) => this.telemetry.report(error, ''),
+    )
   }
 
   /** From now on Envoys may go without a warning. */
@@ -135,23 +124,27 @@ export class Service {
   async stop(graceMs: number): Promise<void> {
     this.stopping()
     await this.gateway.stop(graceMs)
-    await this.#governance.close()
+    await this.#ledger.close()
     await this.#alerts.close()
+    await this.#options.backend.close()
     this.#secrets.stop()
     await this.telemetry.stop()
   }
 
-  /** The rules file has new content. Whatever is wrong with it, the rules in force stay in force. */
-  async #changed(file: string, text: string): Promise<void> {
+  /**
+   * Puts changed rules into force. Whatever is wrong with them, the rules before stay.
+   * @param from where they are from, for the log
+   */
+  async #put(files: readonly RuleFile[], from: object): Promise<string | undefined> {
     const { log, metrics } = this.telemetry
-    const loaded = loadRules(text, file, checkExpressions)
+    const loaded = loadRuleSet(files, checkExpressions)
     if ('diagnostics' in loaded) {
       metrics.ruleChange('invalid')
       log.error(
-        { file },
-        `the changed rules are wrong; the ones before stay in force\n${formatDiagnostics(loaded.diagnostics, text)}`,
+        from,
+        `the changed rules are wrong; the ones before stay in force\n${formatDiagnostics(loaded.diagnostics, files)}`,
       )
-      return
+      return 'they are wrong'
     }
     try {
       const outcome = await this.gateway.apply(loaded.rules)
@@ -159,18 +152,18 @@ export class Service {
       if (outcome.type === 'applied') {
         this.telemetry.apply(loaded.rules.telemetry)
         this.#alerts.apply(loaded.rules.alerts)
-        log.info({ file, envoys: outcome.nodes }, 'the changed rules are in force')
+        log.info({ ...from, envoys: outcome.nodes }, 'the changed rules are in force')
         if (outcome.silent.length > 0) log.warn({ nodes: outcome.silent }, 'some Envoys did not confirm the change')
-      } else {
-        const refusals = outcome.rejections.map(({ type, message }) => `${type}: ${message}`)
-        log.error({ file, refusals }, 'Envoy refused the changed rules; the ones before stay in force')
+        return undefined
       }
+      const refusals = outcome.rejections.map(({ type, message }) => `${type}: ${message}`)
+      log.error({ ...from, refusals }, 'Envoy refused the changed rules; the ones before stay in force')
+      return 'Envoy refused them'
     } catch (error) {
       metrics.ruleChange('invalid')
-      log.error(
-        { file },
-        `the changed rules cannot be carried out; the ones before stay in force: ${(error as Error).message}`,
-      )
+      const { message } = error as Error
+      log.error(from, `the changed rules cannot be carried out; the ones before stay in force: ${message}`)
+      return message
     }
   }
 }

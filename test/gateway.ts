@@ -118,7 +118,7 @@ export async function startGateway(
     async stop() {
       await envoy.stop(0)
       await gateway.stop(0)
-      await governance.close()
+      await ledger.close()
       secrets.stop()
       rmSync(directory, { recursive: true, force: true })
     },

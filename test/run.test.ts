@@ -1,52 +1,20 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { findEnvoy } from '../src/envoy/binary.ts'
+import { Commands, ready } from './command.ts'
 import { eventually } from './gateway.ts'
 import { freePort, upstream } from './harness.ts'
 
 /** The commands as a user calls them. */
+let commands: Commands
 let directory: string
-const children: ChildProcess[] = []
+const chaperone = (args: string[], env?: Record<string, string>) => commands.start(args, env)
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'chaperone-run-'))
+  commands = new Commands()
+  directory = commands.directory
 })
-afterEach(async () => {
-  for (const child of children.splice(0)) {
-    child.kill('SIGKILL')
-    await new Promise((resolve) =>
-      child.exitCode === null && child.signalCode === null ? child.once('exit', resolve) : resolve(0),
-    )
-  }
-  rmSync(directory, { recursive: true, force: true })
-})
-
-interface Running {
-  child: ChildProcess
-  /** All it has written so far. */
-  text(): string
-  exited: Promise<number | null>
-}
-
-/** Starts a command in an empty directory, with no provider key in its environment. */
-async function chaperone(args: string[], env: Record<string, string> = {}): Promise<Running> {
-  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/_API_KEY$|^AWS_/.test(name)))
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../bin/chaperone.mjs'), ...args], {
-    cwd: directory,
-    env: { ...clean, ENVOY_PATH: await findEnvoy(process.env, () => undefined), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  children.push(child)
-  let text = ''
-  for (const stream of [child.stdout!, child.stderr!])
-    stream.setEncoding('utf8').on('data', (piece: string) => {
-      text += piece
-    })
-  return { child, text: () => text, exited: new Promise((resolve) => child.once('exit', resolve)) }
-}
+afterEach(() => commands.end())
 
 const ask = (port: number, model: string) =>
   fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
@@ -54,8 +22,6 @@ const ask = (port: number, model: string) =>
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }] }),
   })
-
-const ready = (running: Running) => eventually(() => expect(running.text()).toContain('Chaperone is ready'), 40_000)
 
 const answer = (text: string) =>
   upstream((request, response) => {

@@ -3,12 +3,17 @@ import { FileKeyStore } from '../identity/file-key-store.ts'
 import type { IssuedKey, KeyRecord } from '../identity/key-record.ts'
 import type { KeyQuery, KeyStore } from '../identity/key-store.ts'
 import { KeyStoreError } from '../identity/key-store-error.ts'
+import { RedisKeyStore } from '../identity/redis-key-store.ts'
+import { connectRedis, type RedisClient } from '../store/redis-client.ts'
 
 /** `chaperone keys …`: virtual keys on the command line. Each returns the exit code. */
 
 export interface KeysOptions {
-  /** The file of keys. */
+  /** The file of keys, where there is no store. */
   keys: string
+  /** URL of a Redis. */
+  store?: string
+  tenant: string
   output: 'text' | 'json'
 }
 
@@ -29,7 +34,7 @@ export interface CreateOptions extends KeysOptions {
 }
 
 export function createKey(options: CreateOptions, write = print): Promise<number> {
-  const { keys: _, output, expires, ...grants } = options
+  const { keys: _, store: _store, tenant: _tenant, output, expires, ...grants } = options
   return withKeys(options, async (store) => {
     const expiresAt = expires === undefined ? undefined : Date.now() + durationOf(expires, '--expires')
     const issued = await store.create({ ...grants, ...(expiresAt !== undefined && { expiresAt }) })
@@ -38,7 +43,7 @@ export function createKey(options: CreateOptions, write = print): Promise<number
 }
 
 export function listKeys(options: KeysOptions & KeyQuery, write = print): Promise<number> {
-  const { keys: _, output, ...query } = options
+  const { keys: _, store: _store, tenant: _tenant, output, ...query } = options
   return withKeys(options, async (store) => {
     const records: KeyRecord[] = []
     let cursor: string | undefined
@@ -66,10 +71,16 @@ export function rotateKeyOf(id: string, options: KeysOptions & { grace?: string 
   })
 }
 
-async function withKeys({ keys }: KeysOptions, use: (store: KeyStore) => Promise<void>): Promise<number> {
+async function withKeys(
+  { keys, store: url, tenant }: KeysOptions,
+  use: (store: KeyStore) => Promise<void>,
+): Promise<number> {
   let store: KeyStore | undefined
+  let client: RedisClient | undefined
+  const report = () => undefined
   try {
-    store = await FileKeyStore.open(keys, { report: () => undefined })
+    client = url === undefined ? undefined : connectRedis(url, report)
+    store = client ? await RedisKeyStore.open(client, { tenant, report }) : await FileKeyStore.open(keys, { report })
     await use(store)
     return 0
   } catch (error) {
@@ -78,6 +89,7 @@ async function withKeys({ keys }: KeysOptions, use: (store: KeyStore) => Promise
     return 1
   } finally {
     await store?.close()
+    client?.disconnect()
   }
 }
 

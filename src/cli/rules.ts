@@ -1,10 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { type Backend, localBackend, sharedBackend } from '../backend.ts'
 import { defaultRules } from '../config/defaults.ts'
 import { formatDiagnostics } from '../config/format.ts'
-import { loadRules } from '../config/load.ts'
+import { loadRuleSet, type RuleFile } from '../config/load.ts'
 import { type Rules, rulesSchema } from '../config/schema.ts'
 import { checkExpressions } from '../policy/check.ts'
+import { fileSource, type RuleSource, StoreSource } from '../rule-source.ts'
 
 /** Where rules are looked for when no file is named. */
 export const defaultFile = 'chaperone.yaml'
@@ -12,8 +14,10 @@ export const defaultFile = 'chaperone.yaml'
 /** Rules, and where they came from. */
 export interface LoadedRules {
   rules: Rules
-  /** Absent: made from the environment. */
+  /** Absent: made from the environment, or from a store. */
   file?: string
+  /** The number of the revision, where they are from a store. */
+  revision?: number
   warnings: string[]
   /** Whether the demo upstream is meant. */
   demo: boolean
@@ -51,11 +55,70 @@ export function readRules(path: string): { rules: Rules; file: string; warnings:
   } catch (error) {
     throw new RulesError(`${path} cannot be read: ${(error as Error).message}`)
   }
-  const result = loadRules(text, path, checkExpressions)
-  if ('diagnostics' in result) throw new RulesError(formatDiagnostics(result.diagnostics, text))
+  return { ...rulesIn([{ name: path, text }]), file: path }
+}
+
+/** @throws {RulesError} where the files do not hold rules */
+export function rulesIn(files: readonly RuleFile[]): { rules: Rules; warnings: string[] } {
+  const result = loadRuleSet(files, checkExpressions)
+  if ('diagnostics' in result) throw new RulesError(formatDiagnostics(result.diagnostics, files))
   return {
     rules: result.rules,
-    file: path,
-    warnings: result.warnings.map((warning) => `warning: ${formatDiagnostics([warning], text)}`),
+    warnings: result.warnings.map((warning) => `warning: ${formatDiagnostics([warning], files)}`),
   }
+}
+
+/** Options that say where shared rules, keys and counts are. */
+export interface StoreOptions {
+  /** URL of a Redis; none: this machine by itself. */
+  store?: string | undefined
+  tenant: string
+  state: string
+  /** The file of virtual keys, without a store. */
+  keys?: string | undefined
+}
+
+/** What a service begins with: its rules, where changed ones come from, and the rest of what it keeps. */
+export interface Beginning extends LoadedRules {
+  source?: RuleSource | undefined
+  backend: Backend
+}
+
+/**
+ * Finds the rules a service begins with, in the store where there is one, and opens what it keeps.
+ * @param demoUrl as of `rulesFor`
+ * @param report told of what goes wrong beside any request
+ * @throws {RulesError | StoreError | KeyStoreError | RangeError}
+ */
+export async function begin(
+  options: StoreOptions & { file?: string | undefined },
+  env: NodeJS.ProcessEnv,
+  demoUrl: () => Promise<string> | string,
+  report: (error: unknown) => void,
+): Promise<Beginning> {
+  const { store, file, keys } = options
+  if (store === undefined) {
+    const loaded = await rulesFor(file, env, demoUrl)
+    const backend = await localBackend(loaded.demo ? undefined : keys, report)
+    return { ...loaded, backend, ...(loaded.file !== undefined && { source: fileSource(loaded.file) }) }
+  }
+  if (file !== undefined)
+    throw new RulesError(
+      'The rules come from --store or from --file, not from both. Publish the file: chaperone rules apply.',
+    )
+  const backend = await sharedBackend({ ...options, store }, report)
+  try {
+    const source = new StoreSource(backend.rules!, report)
+    const { number, files } = await source.first()
+    return { ...rulesIn(files), revision: number, demo: false, source, backend }
+  } catch (error) {
+    await backend.close()
+    throw error
+  }
+}
+
+/** An error and what it came from, in one line for a terminal. */
+export function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
 }

@@ -7,7 +7,7 @@ import { findEnvoy } from '../envoy/binary.ts'
 import { EnvoyProcess } from '../envoy/process.ts'
 import type { Transport } from '../envoy/server.ts'
 import { Service } from '../service.ts'
-import { type LoadedRules, rulesFor } from './rules.ts'
+import { begin, type LoadedRules, reason, type StoreOptions } from './rules.ts'
 import { stopSignal } from './signals.ts'
 
 /** Requests under way when the gateway is told to stop may take this long. */
@@ -20,13 +20,13 @@ const say = (message: string) => void process.stderr.write(`${message}\n`)
  * `chaperone run`: the whole gateway, the service and an Envoy, until a signal ends it.
  * @returns the exit code
  */
-export async function run(options: {
-  file?: string | undefined
-  concurrency: number
-  transport?: Transport | undefined
-  /** The file of virtual keys. */
-  keys?: string | undefined
-}): Promise<number> {
+export async function run(
+  options: {
+    file?: string | undefined
+    concurrency: number
+    transport?: Transport | undefined
+  } & StoreOptions,
+): Promise<number> {
   if (!Number.isInteger(options.concurrency) || options.concurrency < 1) {
     say('--concurrency must be a whole number of at least 1')
     return 1
@@ -37,10 +37,13 @@ export async function run(options: {
   let service: Service | undefined
   let envoy: EnvoyProcess | undefined
   try {
-    const loaded = await rulesFor(options.file, process.env, async () => {
+    const demoUrl = async () => {
       demo = await startDemo()
       return demo.url
-    })
+    }
+    const loaded = await begin(options, process.env, demoUrl, (error) =>
+      service ? service.telemetry.report(error, '') : say(reason(error)),
+    )
     for (const warning of loaded.warnings) say(warning)
     const socket = join(directory, 'service.sock')
     let refuse: (error: Error) => void = () => undefined
@@ -48,10 +51,10 @@ export async function run(options: {
       refuse = reject
     })
     refused.catch(() => undefined)
-    service = await Service.open({
+    service = new Service({
       rules: loaded.rules,
-      file: loaded.file,
-      keysFile: options.keys,
+      source: loaded.source,
+      backend: loaded.backend,
       socket,
       transport: options.transport,
       notReady: (gateway) => (gateway.discovery.settled ? undefined : 'Envoy has not taken its configuration yet'),
@@ -104,11 +107,11 @@ async function until(condition: () => boolean, timeoutMs: number): Promise<boole
   return true
 }
 
-function announce({ rules, file, demo }: LoadedRules): void {
+function announce({ rules, file, revision, demo }: LoadedRules): void {
   const listeners = Object.values(rules.listeners)
   const url = urlOf(listeners[0]!)
   say(`Chaperone is ready.
-  rules     ${file ?? (demo ? 'none, and no provider key is set: a local demo upstream answers' : 'made from the keys in the environment')}
+  rules     ${revision !== undefined ? `revision ${revision} of the store` : (file ?? (demo ? 'none, and no provider key is set: a local demo upstream answers' : 'made from the keys in the environment'))}
   agents    ${listeners.map((listener) => `${urlOf(listener)}/v1`).join(', ')}
   models    ${Object.keys(rules.models).join(', ')}
   metrics   ${metricsUrl(rules)}

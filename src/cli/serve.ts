@@ -1,6 +1,6 @@
 import type { Transport } from '../envoy/server.ts'
 import { Service } from '../service.ts'
-import { RulesError, rulesFor } from './rules.ts'
+import { begin, RulesError, reason, type StoreOptions } from './rules.ts'
 import { stopSignal } from './signals.ts'
 
 /** Calls under way when the service is told to stop may take this long. */
@@ -11,26 +11,29 @@ const graceMs = 10_000
  * `chaperone render --bootstrap`.
  * @returns the exit code
  */
-export async function serve(options: {
-  file?: string
-  socket: string
-  transport?: Transport | undefined
-  /** The file of virtual keys. */
-  keys?: string | undefined
-}): Promise<number> {
-  let service: Service
+export async function serve(
+  options: {
+    file?: string
+    socket: string
+    transport?: Transport | undefined
+  } & StoreOptions,
+): Promise<number> {
+  let service: Service | undefined
   try {
-    const { rules, file, warnings } = await rulesFor(options.file, process.env, () => {
+    const noRules = () => {
       throw new RulesError(
         'There are no rules and no provider keys. Write a chaperone.yaml (see examples/) or set OPENAI_API_KEY.',
       )
-    })
+    }
+    const { rules, warnings, source, backend } = await begin(options, process.env, noRules, (error) =>
+      service ? service.telemetry.report(error, '') : process.stderr.write(`${reason(error)}\n`),
+    )
     for (const warning of warnings) process.stderr.write(`${warning}\n`)
     const { socket, transport } = options
-    service = await Service.open({
+    service = new Service({
       rules,
-      file,
-      keysFile: options.keys,
+      source,
+      backend,
       socket,
       transport,
       notReady: () => undefined,

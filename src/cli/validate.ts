@@ -1,62 +1,53 @@
-import { readFileSync } from 'node:fs'
 import { formatDiagnostics } from '../config/format.ts'
-import { type Diagnostic, loadRules } from '../config/load.ts'
-import { HealthBook } from '../llm/balance.ts'
-import { compileLlm } from '../llm/compile.ts'
-import { checkExpressions } from '../policy/check.ts'
-import { ExpressionCompiler } from '../policy/expression.ts'
+import type { Diagnostic, RuleFile } from '../config/load.ts'
+import { checkRuleFiles } from '../rule-check.ts'
+import { readRuleFiles } from '../store/files.ts'
 
-/** What is found in one file. */
+/** What is found in one file, or in the files of one directory. */
 interface Report {
   file: string
   errors: Diagnostic[]
   warnings: Diagnostic[]
-  text: string
+  files: readonly RuleFile[]
 }
 
 /**
- * `chaperone validate`: checks rules files without starting anything or reading any secret.
+ * `chaperone validate`: checks rules without starting anything or reading any secret.
+ * @param paths files, each a whole set of rules, or directories, whose files are one set
  * @param write where the findings go
- * @returns the exit code: 0 where all files are good, warnings or not
+ * @returns the exit code: 0 where all are good, warnings or not
  */
 export async function validate(
-  files: readonly string[],
+  paths: readonly string[],
   { output }: { output: 'text' | 'json' },
   write: (text: string) => void = (text) => void process.stdout.write(text),
 ): Promise<number> {
-  const reports = files.map(check)
+  const reports = paths.map(check)
   if (output === 'json')
-    write(`${JSON.stringify({ files: reports.map(({ text: _, ...report }) => report) }, null, 2)}\n`)
+    write(`${JSON.stringify({ files: reports.map(({ files: _, ...report }) => report) }, null, 2)}\n`)
   else
-    for (const { file, errors, warnings, text } of reports) {
-      if (errors.length > 0) write(`${formatDiagnostics(errors, text)}\n`)
-      if (warnings.length > 0) write(`warning: ${formatDiagnostics(warnings, text)}\n`)
+    for (const { file, errors, warnings, files } of reports) {
+      if (errors.length > 0) write(`${formatDiagnostics(errors, files)}\n`)
+      if (warnings.length > 0) write(`warning: ${formatDiagnostics(warnings, files)}\n`)
       if (errors.length === 0) write(`${file}: ok\n`)
     }
   return reports.every(({ errors }) => errors.length === 0) ? 0 : 1
 }
 
-function check(file: string): Report {
-  let text: string
+function check(path: string): Report {
+  let files: RuleFile[]
   try {
-    text = readFileSync(file, 'utf8')
+    files = readRuleFiles(path)
   } catch (error) {
-    return { file, errors: [whole(file, `cannot be read: ${(error as Error).message}`)], warnings: [], text: '' }
+    return { file: path, errors: [whole(path, `cannot be read: ${(error as Error).message}`)], warnings: [], files: [] }
   }
-  const loaded = loadRules(text, file, checkExpressions)
-  if ('diagnostics' in loaded) return { file, errors: loaded.diagnostics, warnings: [], text }
-  try {
-    compileLlm(
-      loaded.rules,
-      { resolve: (reference) => reference },
-      new HealthBook(),
-      new ExpressionCompiler(Object.keys(loaded.rules.budgets)),
-    )
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error
-    return { file, errors: [whole(file, error.message)], warnings: loaded.warnings, text }
-  }
-  return { file, errors: [], warnings: loaded.warnings, text }
+  if (files.length === 0) return { file: path, errors: [whole(path, 'holds no *.yaml')], warnings: [], files }
+  // Findings name a file as the user did.
+  if (files.length === 1) files = [{ name: path, text: files[0]!.text }]
+  const checked = checkRuleFiles(files)
+  return 'diagnostics' in checked
+    ? { file: path, errors: checked.diagnostics, warnings: [], files }
+    : { file: path, errors: [], warnings: checked.warnings, files }
 }
 
 /** A finding that has no place in the file. */

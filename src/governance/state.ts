@@ -37,10 +37,4 @@ export class GovernanceState implements GovernanceParts {
     if (name !== undefined) throw new RangeError(`guards.${name}: guards are not part of this version yet`)
     return { empty: true, session: () => undefined }
   }
-
-  /** What was counted is told, and what was leased given back. */
-  async close(): Promise<void> {
-    await this.#ledger.close()
-    await this.keys.close()
-  }
 }

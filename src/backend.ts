@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { FileKeyStore } from './identity/file-key-store.ts'
+import type { KeyStore } from './identity/key-store.ts'
+import { MemoryKeyStore } from './identity/memory-key-store.ts'
+import { RedisKeyStore } from './identity/redis-key-store.ts'
+import type { Authority } from './limits/authority.ts'
+import { FileJournal, type Journal } from './limits/journal.ts'
+import { MemoryAuthority } from './limits/memory-authority.ts'
+import { RedisAuthority } from './limits/redis-authority.ts'
+import { validateRuleFiles } from './rule-check.ts'
+import { LastGood } from './store/last-good.ts'
+import { connectRedis } from './store/redis-client.ts'
+import { RedisRuleStore } from './store/redis-rule-store.ts'
+import type { RuleStore } from './store/rule-store.ts'
+
+/** What sidecars share, or what one machine has by itself. */
+export interface Backend {
+  readonly keys: KeyStore
+  readonly authority: Authority
+  /** This process's name at the authority. */
+  readonly sidecar: string
+  /** What was settled and not told yet; none where counts are in memory anyway. */
+  readonly journal?: Journal | undefined
+  /** Where revisions come from; none where the rules are a file. */
+  readonly rules?: { readonly store: RuleStore; readonly lastGood: LastGood } | undefined
+  close(): Promise<void>
+}
+
+/** Where shared things are. */
+export interface SharedOptions {
+  /** URL of a Redis; see store/redis-client.ts. */
+  store: string
+  /** Whose rules, keys and counts. */
+  tenant: string
+  /** A directory of this service's own, for a start without Redis and for what was settled. */
+  state: string
+}
+
+/**
+ * One machine by itself: counts in memory.
+ * @param keysFile the file of virtual keys; none: there are none
+ * @throws {KeyStoreError}
+ */
+export async function localBackend(keysFile: string | undefined, report: (error: unknown) => void): Promise<Backend> {
+  const keys = keysFile === undefined ? new MemoryKeyStore() : await FileKeyStore.open(keysFile, { report })
+  return { keys, authority: new MemoryAuthority(), sidecar: randomUUID(), close: () => keys.close() }
+}
+
+/**
+ * Rules, keys and counts in Redis. A Redis that is away is no error here.
+ * @throws {RangeError} where the URL or the tenant is none
+ * @throws {Error} where the directory cannot be had
+ */
+export async function sharedBackend(
+  { store: url, tenant, state }: SharedOptions,
+  report: (error: unknown) => void,
+): Promise<Backend> {
+  mkdirSync(state, { recursive: true, mode: 0o700 })
+  const client = connectRedis(url, report)
+  try {
+    const store = new RedisRuleStore(client, tenant, validateRuleFiles)
+    const sidecar = randomUUID()
+    const keys = await RedisKeyStore.open(client, { tenant, lastKnownFile: join(state, 'keys.json'), report })
+    return {
+      keys,
+      authority: new RedisAuthority(client, tenant),
+      sidecar,
+      journal: new FileJournal(join(state, 'settled.jsonl'), sidecar),
+      rules: { store, lastGood: new LastGood(join(state, 'rules.json')) },
+      async close() {
+        await keys.close()
+        await store.close()
+        client.disconnect()
+      },
+    }
+  } catch (error) {
+    client.disconnect()
+    throw error
+  }
+}

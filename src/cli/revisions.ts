@@ -1,0 +1,311 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir, userInfo } from 'node:os'
+import { basename, join } from 'node:path'
+import { createTwoFilesPatch } from 'diff'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { formatDiagnostics } from '../config/format.ts'
+import type { RuleFile } from '../config/load.ts'
+import { ExpressionCompiler } from '../policy/expression.ts'
+import { Policies } from '../policy/policies.ts'
+import { type CaseResult, runTable, table } from '../policy/table.ts'
+import { checkRuleFiles, validateRuleFiles } from '../rule-check.ts'
+import { FileRuleStore } from '../store/file-rule-store.ts'
+import { readRuleFiles, writeWhole } from '../store/files.ts'
+import { connectRedis, type RedisClient } from '../store/redis-client.ts'
+import { RedisRuleStore } from '../store/redis-rule-store.ts'
+import { CorruptRevisionError, type Revision, type RevisionMeta } from '../store/revision.ts'
+import { type RuleStore, StoreError } from '../store/rule-store.ts'
+import { RulesError, reason } from './rules.ts'
+import { schema } from './schema.ts'
+
+/** `chaperone rules …`: revisions on the command line. Each returns the exit code: 0, or 1 with the reason on standard error. */
+
+export interface RevisionOptions {
+  /** URL of a Redis, or a file or directory of rules. */
+  store: string
+  tenant: string
+  output: 'text' | 'json'
+}
+
+type Write = (text: string) => void
+const print: Write = (text) => void process.stdout.write(text)
+const complain: Write = (text) => void process.stderr.write(text)
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
+
+/** Publishes files as the new head; with `dryRun` only says what would change. */
+export function apply(
+  options: RevisionOptions & { file: string; message?: string; dryRun?: boolean },
+  write = print,
+): Promise<number> {
+  return withStore(options, async (store) => {
+    const files = filesAt(options.file)
+    const head = await store.head()
+    const before = head ? await published(store, head.number) : undefined
+    if (options.dryRun) {
+      refuseWrong(files)
+      const difference = diffOf(before?.files ?? [], files)
+      write(options.output === 'json' ? json({ head, diff: difference }) : difference || 'Nothing would change.\n')
+      return 0
+    }
+    return await publish(store, files, head?.number ?? 0, options.message ?? '', options, write)
+  })
+}
+
+/** Shows what files, or the head, change against a revision. */
+export function diff(
+  options: RevisionOptions & { file?: string; from?: number; to?: number },
+  write = print,
+): Promise<number> {
+  return withStore(options, async (store) => {
+    const head = await store.head()
+    const to = options.to ?? head?.number
+    const after =
+      options.file !== undefined ? filesAt(options.file) : to === undefined ? [] : (await published(store, to)).files
+    const from = options.from ?? (options.file !== undefined ? head?.number : (to ?? 1) - 1)
+    const before = from === undefined || from < 1 ? [] : (await published(store, from)).files
+    const difference = diffOf(before, after)
+    write(options.output === 'json' ? json({ from, to, diff: difference }) : difference)
+    return 0
+  })
+}
+
+/** Lists revisions, the newest first. */
+export function log(options: RevisionOptions & { limit: number; before?: number }, write = print): Promise<number> {
+  return withStore(options, async (store) => {
+    const { limit, before } = options
+    const revisions = await store.history({ limit, ...(before !== undefined && { before }) })
+    write(options.output === 'json' ? json({ revisions }) : revisions.map(line).join(''))
+    return 0
+  })
+}
+
+/** Prints a revision's files. */
+export function show(number: number | undefined, options: RevisionOptions, write = print): Promise<number> {
+  return withStore(options, async (store) => {
+    const revision = await published(store, number ?? (await headNumber(store)))
+    if (options.output === 'json') write(json(revision))
+    else write(`${headOf(revision)}${revision.files.map(({ name, text }) => `\n# ${name}\n${text}`).join('')}`)
+    return 0
+  })
+}
+
+/** Publishes the content of an earlier revision again, as a new one. */
+export function rollback(
+  number: number | undefined,
+  options: RevisionOptions & { message?: string },
+  write = print,
+): Promise<number> {
+  return withStore(options, async (store) => {
+    const head = await headNumber(store)
+    const back = number ?? head - 1
+    if (back < 1) throw new RulesError('There is no revision before this one.')
+    const { files } = await published(store, back)
+    return await publish(store, files, head, options.message ?? `rollback to ${back}`, options, write)
+  })
+}
+
+/** Writes the head's files into a directory. */
+export function pull(directory: string, options: RevisionOptions, write = print): Promise<number> {
+  return withStore(options, async (store) => {
+    const revision = await published(store, await headNumber(store))
+    for (const { name, text } of revision.files) writeWhole(join(directory, basename(name)), text)
+    const names = revision.files.map(({ name }) => name)
+    write(
+      options.output === 'json'
+        ? json({ revision: revision.number, files: names })
+        : `Revision ${revision.number}: ${names.join(', ')}\n`,
+    )
+    return 0
+  })
+}
+
+/** Opens the head in an editor and publishes what was made of it. */
+export function edit(options: RevisionOptions & { message?: string; editor: string }, write = print): Promise<number> {
+  return withStore(options, async (store) => {
+    const head = await store.head()
+    const files = head ? (await published(store, head.number)).files : [{ name: 'chaperone.yaml', text: firstLine }]
+    const directory = mkdtempSync(join(tmpdir(), 'chaperone-edit-'))
+    try {
+      for (const { name, text } of files)
+        writeFileSync(
+          join(directory, basename(name)),
+          text.startsWith('# yaml-language-server') ? text : firstLine + text,
+        )
+      writeFileSync(join(directory, schemaFile), schema())
+      const [command = '', ...args] = options.editor.split(' ').filter((part) => part !== '')
+      const paths = files.map(({ name }) => join(directory, basename(name)))
+      const { status, error } = spawnSync(command, [...args, ...paths], { stdio: 'inherit' })
+      if (error || status !== 0) throw new RulesError(`The editor ${command} failed; nothing was published.`)
+      const edited = readRuleFiles(directory).map(({ name, text }) => ({ name, text: withoutAdded(name, text, files) }))
+      return await publish(store, edited, head?.number ?? 0, options.message ?? 'edit', options, write)
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  })
+}
+
+/** Beside the files while they are edited, so that the editor can complete them. */
+const schemaFile = '.chaperone.schema.json'
+const firstLine = `# yaml-language-server: $schema=${schemaFile}
+`
+
+/** What `edit` put on top is not part of what is published, unless it was there before. */
+function withoutAdded(name: string, text: string, before: readonly RuleFile[]): string {
+  const had = before.some((file) => basename(file.name) === name && file.text.startsWith('# yaml-language-server'))
+  return !had && text.startsWith(firstLine) ? text.slice(firstLine.length) : text
+}
+
+/** Runs the table tests (`*.test.yaml`) that stand beside rules. */
+export async function testRules(path: string, { output }: { output: 'text' | 'json' }, write = print): Promise<number> {
+  try {
+    const files = filesAt(path)
+    const checked = checkRuleFiles(files)
+    if ('diagnostics' in checked) throw new RulesError(formatDiagnostics(checked.diagnostics, files))
+    const { policies, budgets } = checked.rules
+    const compiled = new Policies(policies, new ExpressionCompiler(Object.keys(budgets)))
+    const results = testFiles(path).map((file) => ({ file, results: runTable(casesIn(file), compiled) }))
+    const all = results.flatMap((each) => each.results)
+    const failed = all.filter(({ passed }) => !passed).length
+    if (output === 'json') write(json({ files: results, passed: all.length - failed, failed }))
+    else {
+      for (const each of results) write(`${each.file}\n${each.results.map(caseText).join('')}`)
+      write(`\n${all.length - failed} passed, ${failed} failed\n`)
+    }
+    if (all.length === 0) throw new RulesError(`There are no tests beside ${path}: files named *.test.yaml.`)
+    return failed === 0 ? 0 : 1
+  } catch (error) {
+    return failure(error)
+  }
+}
+
+function testFiles(path: string): string[] {
+  const directory = readRuleFiles(path).length > 0 && !path.match(/\.ya?ml$/) ? path : join(path, '..')
+  return readdirSync(directory)
+    .filter((name) => /\.test\.ya?ml$/.test(name))
+    .sort()
+    .map((name) => join(directory, name))
+}
+
+function casesIn(file: string) {
+  const parsed = table.safeParse(parse(readFileSync(file, 'utf8')))
+  if (!parsed.success) throw new RulesError(`${file} holds no tests: ${z.prettifyError(parsed.error)}`)
+  return parsed.data.tests
+}
+
+function caseText({ name, passed, verdict, steps, expected }: CaseResult): string {
+  if (passed) return `  ok    ${name}\n`
+  const got = verdict.policy === undefined ? verdict.effect : `${verdict.effect} by ${verdict.policy}`
+  const applied = steps.filter(({ applies }) => applies).map(({ policy, effect }) => `${policy} (${effect})`)
+  return `  FAIL  ${name}\n        expected ${expected}, got ${got}; policies that applied: ${applied.join(', ') || 'none'}\n`
+}
+
+async function publish(
+  store: RuleStore,
+  files: readonly RuleFile[],
+  parent: number,
+  message: string,
+  { output }: RevisionOptions,
+  write: Write,
+): Promise<number> {
+  const outcome = await store.publish(files, { author: userInfo().username, message, parent })
+  switch (outcome.type) {
+    case 'published':
+      write(output === 'json' ? json(outcome) : `Published ${line(outcome.revision)}`)
+      return 0
+    case 'unchanged':
+      write(output === 'json' ? json(outcome) : `Nothing changes: this is revision ${outcome.head.number}.\n`)
+      return 0
+    case 'conflict':
+      throw new RulesError(
+        `Somebody else has published meanwhile: the head is ${outcome.head ? headOf(outcome.head).trim() : 'gone'}. Look at it (chaperone rules diff) and try again.`,
+      )
+    case 'invalid':
+      throw new RulesError(formatDiagnostics(outcome.diagnostics, files))
+  }
+}
+
+function filesAt(path: string): RuleFile[] {
+  let files: RuleFile[]
+  try {
+    files = readRuleFiles(path)
+  } catch (error) {
+    throw new RulesError(`${path} cannot be read: ${(error as Error).message}`)
+  }
+  if (files.length === 0) throw new RulesError(`${path} holds no *.yaml.`)
+  // A single file is the same rules whatever it is called.
+  return statSync(path).isDirectory() ? files : [{ name: 'chaperone.yaml', text: files[0]!.text }]
+}
+
+function refuseWrong(files: readonly RuleFile[]): void {
+  const diagnostics = validateRuleFiles(files)
+  if (diagnostics.length > 0) throw new RulesError(formatDiagnostics(diagnostics, files))
+}
+
+async function headNumber(store: RuleStore): Promise<number> {
+  const head = await store.head()
+  if (!head) throw new RulesError('Nothing was published yet. Publish rules: chaperone rules apply -f FILE.')
+  return head.number
+}
+
+async function published(store: RuleStore, number: number): Promise<Revision> {
+  const revision = await store.revision(number)
+  if (!revision) throw new RulesError(`There is no revision ${number}.`)
+  return revision
+}
+
+function diffOf(before: readonly RuleFile[], after: readonly RuleFile[]): string {
+  const names = [...new Set([...before, ...after].map(({ name }) => name))].sort()
+  const textOf = (files: readonly RuleFile[], name: string) => files.find((file) => file.name === name)?.text
+  return names
+    .map((name) => {
+      const [old, now] = [textOf(before, name), textOf(after, name)]
+      if (old === now) return ''
+      return createTwoFilesPatch(
+        old === undefined ? '/dev/null' : name,
+        now === undefined ? '/dev/null' : name,
+        old ?? '',
+        now ?? '',
+        undefined,
+        undefined,
+        { context: 3 },
+      ).replace(/^=+\n/, '')
+    })
+    .join('')
+}
+
+function headOf({ number, hash, author, message, time }: RevisionMeta): string {
+  const when = new Date(time).toISOString().slice(0, 19).replace('T', ' ')
+  return `revision ${number}  ${hash.slice(0, 10)}  ${when}  ${author || '-'}  ${message.split('\n')[0]}\n`
+}
+
+const line = headOf
+
+async function withStore(options: RevisionOptions, use: (store: RuleStore) => Promise<number>): Promise<number> {
+  let client: RedisClient | undefined
+  let store: RuleStore | undefined
+  try {
+    if (/^rediss?(\+[a-z]+)?:\/\//.test(options.store)) {
+      client = connectRedis(options.store, () => undefined)
+      store = new RedisRuleStore(client, options.tenant, validateRuleFiles)
+    } else store = new FileRuleStore(options.store, validateRuleFiles)
+    return await use(store)
+  } catch (error) {
+    return failure(error)
+  } finally {
+    await store?.close()
+    client?.disconnect()
+  }
+}
+
+function failure(error: unknown): number {
+  const known =
+    error instanceof RulesError ||
+    error instanceof StoreError ||
+    error instanceof CorruptRevisionError ||
+    error instanceof RangeError
+  if (!known) throw error
+  complain(`${reason(error)}\n`)
+  return 1
+}
