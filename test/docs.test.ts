@@ -36,6 +36,20 @@ test.each(pages.filter((page) => configurations(page).length > 0))('%s: its conf
   }
 })
 
+test('docs/identity.md has every code, and no other', () => {
+  const sources = readdirSync(join(root, 'src/identity')).filter(
+    (file) => file.endsWith('.ts') && !file.endsWith('.test.ts'),
+  )
+  const codes = sources.flatMap((file) =>
+    [...readFileSync(join(root, 'src/identity', file), 'utf8').matchAll(/(?:refuse|unavailable)\(\s*'([a-z_]+)'/g)].map(
+      ([, code]) => code!,
+    ),
+  )
+  const errors = textOf('docs/identity.md').split('## Errors')[1]!
+  const documented = [...errors.matchAll(/`([a-z]+_[a-z_]+)`/g)].map(([, code]) => code!)
+  expect(documented.sort()).toEqual([...new Set(codes)].sort())
+})
+
 test('docs/llm.md: its configuration serves every name it says', async () => {
   const [text] = configurations('docs/llm.md')
   const mock = new LLMock({ port: 0, logLevel: 'silent' })
