@@ -190,6 +190,7 @@ export class Attempt implements Exchange {
   }
 
   closed(complete: boolean): void {
+    if (this.endedMs !== undefined) return
     this.endedMs = performance.now() - this.#began
     this.target.health.ended()
     this.#plan.attemptEnded(this, complete)

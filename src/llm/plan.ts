@@ -1,5 +1,5 @@
-import type { Ticket } from '../limits/admission.ts'
 import type { GuardSession } from '../guards/guards.ts'
+import type { Ticket } from '../limits/admission.ts'
 import type { Exchange, LocalAnswer, Plan } from '../protocol.ts'
 import type { Caller, RefusalRecord, RequestRecord } from '../telemetry/record.ts'
 import { Attempt } from './attempt.ts'
@@ -140,7 +140,9 @@ export class LlmPlan implements Plan {
     this.#first = undefined
   }
 
-  attemptEnded(_attempt: Attempt, complete: boolean): void {
+  /** What an attempt that failed says, when it ends after the answer or the refusal came, is of no account. */
+  attemptEnded(attempt: Attempt, complete: boolean): void {
+    if (this.#exhausted || (this.#answering && this.#answering !== attempt)) return
     this.#complete = complete
   }
 
@@ -159,7 +161,7 @@ export class LlmPlan implements Plan {
     const { target, seen } = attempt
     const headers: [string, string][] = [
       ['x-chaperone-provider', target.provider.name],
-      ['x-chaperone-model', this.#modelAt(target)],
+      ['x-chaperone-model', headerText(this.#modelAt(target))],
     ]
     if (this.#attempts.length > 1) headers.push(...this.triedHeaders())
     headers.push(...this.#ruleHeaders())
@@ -183,7 +185,10 @@ export class LlmPlan implements Plan {
       [
         triedHeader,
         this.#attempts
-          .map((attempt) => `${attempt.target.provider.name}/${this.#modelAt(attempt.target)}=${outcomeOf(attempt)}`)
+          .map(
+            (attempt) =>
+              `${attempt.target.provider.name}/${headerText(this.#modelAt(attempt.target))}=${headerText(outcomeOf(attempt))}`,
+          )
           .join(', '),
       ],
     ]
@@ -205,8 +210,8 @@ export class LlmPlan implements Plan {
     const record = this.#record()
     const { usage, cost } = record
     this.#governed.ticket?.settle({
-      tokens: usage ? usage.input + usage.output : 0,
-      nanoUsd: cost ? Math.round(cost.usd * 1_000_000_000) : 0,
+      tokens: usage ? amount(usage.input + usage.output) : 0,
+      nanoUsd: cost ? amount(cost.usd * 1_000_000_000) : 0,
     })
     this.#context.finished(record)
   }
@@ -224,10 +229,18 @@ export class LlmPlan implements Plan {
     }
   }
 
+  /**
+   * What an answer took that does not say it: one that was cut, or a provider's that tells no figures. Nothing would
+   * let its tokens go past every budget. Counting tokens costs none.
+   */
+  #estimate(answered: Attempt): Usage | undefined {
+    return this.request.operation === 'count_tokens' ? undefined : estimate(this.request, answered)
+  }
+
   #record(): RequestRecord {
     const last = this.#attempts.at(-1)
     const answered = this.#answering
-    const usage = answered?.seen.usage ?? (answered && !this.#complete ? estimate(this.request, answered) : undefined)
+    const usage = answered && (answered.seen.usage ?? this.#estimate(answered))
     const target = (answered ?? last)?.target
     const model = target && this.#modelAt(target)
     const cost = usage && target ? this.#context.cost(target, model!, usage) : undefined
@@ -281,6 +294,24 @@ function estimate(request: ClientRequest, attempt: Attempt): Usage {
     output: Math.ceil(attempt.answerBytes / 4),
     estimated: true,
   }
+}
+
+/** A whole number that can be added up: a provider that reports nonsense must not make a budget's count infinite. */
+function amount(value: number): number {
+  return value > 0 ? Math.min(Math.round(value), longestAmount) : 0
+}
+
+/** More than any request can take, and little enough that millions of them are still exact. */
+const longestAmount = 1_000_000_000_000
+
+/** Longest piece of a header that the client's or the provider's words are put into. */
+const longestWord = 200
+
+/** Names and codes as a header can carry them: Envoy would refuse the whole answer for one line break. */
+function headerText(text: string): string {
+  return text
+    .slice(0, longestWord)
+    .replace(/[^\x20-\x7e]+/g, (hidden) => Buffer.from(hidden).toString('hex').replace(/../g, '%$&').toUpperCase())
 }
 
 function formatUsd(usd: number): string {
