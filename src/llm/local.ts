@@ -12,10 +12,15 @@ export function localError(format: ClientFormat, error: ApiError, requestId: str
     format === 'gemini' ? withRequestInfo(body, requestId) : { ...body, request_id: requestId },
   )
   answer.headers.push(...error.headers)
-  if (error.retryAfter !== undefined)
-    answer.headers.push(['retry-after', String(Math.max(1, Math.ceil(error.retryAfter)))])
+  const seconds = error.retryAfter
+  // It may be a provider's own figure, and no wait is longer than a year.
+  if (seconds !== undefined && !Number.isNaN(seconds))
+    answer.headers.push(['retry-after', String(Math.min(Math.max(1, Math.ceil(seconds)), longestWait))])
   return answer
 }
+
+/** A year, in seconds: a budget may open as late as that. */
+const longestWait = 366 * 24 * 3_600
 
 /** A JSON answer of our own. */
 export function localJson(status: number, body: JsonObject): LocalAnswer {
