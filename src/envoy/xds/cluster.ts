@@ -6,6 +6,12 @@ import { validationSecretName } from './secret.ts'
 
 const httpOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 
+/**
+ * How long a connection may be idle. A server that closes one in the moment a request comes on it makes that request fail, so Envoy
+ * must be the first to close: Node's and uvicorn's servers wait for 5 s, providers' load balancers for a minute and more.
+ */
+const idleTimeouts = { http: '4s', https: '50s' }
+
 /** The service decides about load; Envoy's own ceilings (three retries at a time, for one) are lifted. */
 const circuitBreakers = {
   thresholds: ['DEFAULT', 'HIGH'].map((priority) => ({
@@ -34,7 +40,7 @@ export function upstreamClusterConfig(upstream: Upstream): EnvoyJson {
     typed_extension_protocol_options: {
       [httpOptions]: {
         '@type': `type.googleapis.com/${httpOptions}`,
-        common_http_protocol_options: { idle_timeout: '300s' },
+        common_http_protocol_options: { idle_timeout: idleTimeouts[upstream.scheme] },
         ...(upstream.scheme === 'https'
           ? { auto_config: { http_protocol_options: {}, http2_protocol_options: {} } }
           : { explicit_http_config: { http_protocol_options: {} } }),
