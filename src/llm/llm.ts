@@ -1,7 +1,7 @@
 import type { Governance } from '../governance/governance.ts'
-import type { Admission } from '../limits/admission.ts'
 import type { GuardSession } from '../guards/guards.ts'
 import type { Identity, Unidentified } from '../identity/identity.ts'
+import type { Admission } from '../limits/admission.ts'
 import type { Facts } from '../policy/facts.ts'
 import type { AgentRequest, Decision, LocalAnswer, Protocol } from '../protocol.ts'
 import type { Caller, RefusalRecord } from '../telemetry/record.ts'
@@ -96,7 +96,8 @@ export class LlmProtocol implements Protocol {
   #models(request: AgentRequest, { name, format }: Endpoint & { type: 'models' }, identity: Identity): LocalAnswer {
     const may = (model: string) => identity.mayUseModel(model)
     if (name === undefined) return modelList(this.#rules, format, may)
-    if (this.#rules.model(name) && may(name)) return oneModel(this.#rules, name, format)
+    const meant = this.#rules.alias(name)
+    if (this.#rules.model(meant) && may(meant)) return oneModel(this.#rules, name, format)
     return localError(format, unknownModel(name, format), request.id)
   }
 

@@ -6,14 +6,14 @@ import { localJson } from './local.ts'
 
 /**
  * GET /v1/models and /v1beta/models: the names of the rules, patterns left out since no client can ask for one.
- * @param may whether the caller may use a model; others are not shown
+ * @param may whether the caller may use a model; others are not shown, nor their aliases
  */
 export function modelList(
   rules: LlmRules,
   format: ClientDialectName,
   may: (model: string) => boolean = () => true,
 ): LocalAnswer {
-  const names = rules.modelNames.filter(may).sort()
+  const names = rules.modelNames.filter((name) => may(rules.alias(name))).sort()
   const list = names.map((name) => modelObject(rules, name, format))
   if (format === 'gemini') return localJson(200, { models: list })
   if (format === 'messages')
@@ -38,7 +38,7 @@ function modelObject(rules: LlmRules, id: string, format: ClientDialectName): Js
 }
 
 function methodsOf(rules: LlmRules, name: string): string[] {
-  const model = rules.model(name)
+  const model = rules.model(rules.alias(name))
   return [
     ...(model?.lineup('generate_content') ? ['generateContent', 'streamGenerateContent'] : []),
     ...(model?.lineup('count_tokens') ? ['countTokens'] : []),
