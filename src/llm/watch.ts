@@ -11,8 +11,9 @@ export class StreamWatcher {
   readonly #keys: readonly Buffer[]
   /** Whether events with usage and no choices are taken out: the client did not ask for them, we did. */
   readonly #hideUsage: boolean
-  /** The beginning of an event whose end has not come. */
-  #rest: Buffer | undefined
+  /** The beginning of an event whose end has not come, in its pieces: joined once, or long events would be copied for each. */
+  #held: Buffer[] = []
+  #heldLength = 0
 
   constructor(dialect: ObservedDialect, seen: Observed, hideUsage: boolean) {
     this.#dialect = dialect
@@ -27,21 +28,39 @@ export class StreamWatcher {
    */
   push(chunk: Uint8Array, last: boolean): Uint8Array | undefined {
     const piece = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    const bytes = this.#rest ? Buffer.concat([this.#rest, piece]) : piece
+    const held = this.#held.length > 0
+    if (held && !last && this.#heldLength + piece.length <= longestEvent && !this.#endsWith(piece)) {
+      this.#hold(piece)
+      return this.#hideUsage ? nothing : undefined
+    }
+    const bytes = held ? Buffer.concat([...this.#held, piece]) : piece
+    this.#held = []
+    this.#heldLength = 0
     const end = last ? bytes.length : endOfEvents(bytes)
     const hidden = this.#scan(bytes.subarray(0, end))
     const rest = bytes.subarray(end)
-    if (rest.length > longestEvent) {
-      // Not an event any more; let it go unseen.
-      this.#rest = undefined
-      return this.#hideUsage ? bytes : undefined
-    }
-    const held = this.#rest !== undefined
-    this.#rest = rest.length > 0 ? Buffer.from(rest) : undefined
+    // What is longer is not an event any more: it goes on unseen.
+    const unseen = rest.length > longestEvent
+    if (!unseen && rest.length > 0) this.#hold(Buffer.from(rest))
     if (!this.#hideUsage) return undefined
     // Whole events only go on, since the one that is to be hidden may be among the unfinished.
-    if (!held && rest.length === 0 && hidden.length === 0) return undefined
-    return without(bytes.subarray(0, end), hidden)
+    if (!held && (unseen || rest.length === 0) && hidden.length === 0) return undefined
+    return without(unseen ? bytes : bytes.subarray(0, end), hidden)
+  }
+
+  #hold(piece: Buffer): void {
+    if (piece.length === 0) return
+    this.#held.push(piece)
+    this.#heldLength += piece.length
+  }
+
+  /** Whether a blank line ends in this piece, where none has before: it may have begun in the pieces that are held. */
+  #endsWith(piece: Buffer): boolean {
+    const before: Buffer[] = []
+    // A blank line, as far as it can be split: LF, or LF and CR.
+    for (let i = this.#held.length - 1, length = 0; i >= 0 && length < 2; length += this.#held[i--]!.length)
+      before.unshift(this.#held[i]!.subarray(-2))
+    return eventEnd(Buffer.concat([...before, piece]), 0) !== -1
   }
 
   /** @returns the spans of the events to hide */
@@ -68,6 +87,7 @@ export class StreamWatcher {
 }
 
 const longestEvent = 4 * 1024 * 1024
+const nothing = new Uint8Array(0)
 
 const keyCache = new WeakMap<ObservedDialect, readonly Buffer[]>()
 function keysOf(dialect: ObservedDialect): readonly Buffer[] {
