@@ -95,6 +95,13 @@ describe('a stream that passes through', () => {
     expect(watcher.push(new Uint8Array(0), true)).toBeUndefined()
   })
 
+  test.each(['\n\n', '\n\r\n', '\r\n\r\n'])('goes on with its blank line (%j), byte by byte', (end) => {
+    const watcher = new StreamWatcher(observedDialects.chat, { finishReasons: [] }, true)
+    const sent = [...bytesOf(`data: 1${end}`)].map((byte) => watcher.push(Uint8Array.of(byte), false))
+    expect(Buffer.from(sent.pop()!).toString()).toBe(`data: 1${end}`)
+    expect(sent.every((piece) => piece?.length === 0)).toBe(true)
+  })
+
   test('words of the model that look like figures are none', () => {
     const { seen } = watched([bytesOf(`data: ${text('"usage":{"prompt_tokens":9}')}\n\n`)], false)
     expect(seen.usage).toBeUndefined()
@@ -120,6 +127,12 @@ describe('an event that does not end', () => {
       expect(sent.length).toBe(6 + 5 * mega.length + 2 + 14 + (hide ? 0 : usage.length + 8))
       expect(seen.usage).toEqual({ input: 3, output: 4 })
     }
+  })
+
+  test('goes on while it is still under way', () => {
+    const watcher = new StreamWatcher(observedDialects.chat, { finishReasons: [] }, true)
+    const sent = Array.from({ length: 5 }, () => watcher.push(mega, false)!.length)
+    expect(sent).toEqual([0, 0, 0, 0, 5 * mega.length])
   })
 
   test('does not take usage that is to be hidden along', () => {
