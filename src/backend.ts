@@ -14,6 +14,9 @@ import { LastGood } from './store/last-good.ts'
 import { connectRedis } from './store/redis-client.ts'
 import { RedisRuleStore } from './store/redis-rule-store.ts'
 import type { RuleStore } from './store/rule-store.ts'
+import type { Books } from './usage/books.ts'
+import { MemoryBooks } from './usage/memory-books.ts'
+import { RedisBooks } from './usage/redis-books.ts'
 
 /** What sidecars share, or what one machine has by itself. */
 export interface Backend {
@@ -25,6 +28,10 @@ export interface Backend {
   readonly journal?: Journal | undefined
   /** Where revisions come from; none where the rules are a file. */
   readonly rules?: { readonly store: RuleStore; readonly lastGood: LastGood } | undefined
+  /** Usage and decisions. */
+  readonly books: Books
+  /** Where usage is until the books have it; none where they are in memory anyway. */
+  readonly usageDirectory?: string | undefined
   close(): Promise<void>
 }
 
@@ -45,7 +52,13 @@ export interface SharedOptions {
  */
 export async function localBackend(keysFile: string | undefined, report: (error: unknown) => void): Promise<Backend> {
   const keys = keysFile === undefined ? new MemoryKeyStore() : await FileKeyStore.open(keysFile, { report })
-  return { keys, authority: new MemoryAuthority(), sidecar: randomUUID(), close: () => keys.close() }
+  return {
+    keys,
+    authority: new MemoryAuthority(),
+    sidecar: randomUUID(),
+    books: new MemoryBooks(),
+    close: () => keys.close(),
+  }
 }
 
 /**
@@ -68,6 +81,8 @@ export async function sharedBackend(
       authority: new RedisAuthority(client, tenant),
       sidecar,
       journal: new FileJournal(join(state, 'settled.jsonl'), sidecar),
+      books: new RedisBooks(client, tenant),
+      usageDirectory: join(state, 'usage'),
       rules: { store, lastGood: new LastGood(join(state, 'rules.json')) },
       async close() {
         await keys.close()

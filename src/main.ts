@@ -1,7 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { ExplainOptions } from './cli/explain.ts'
 import type { CreateOptions, KeysOptions } from './cli/keys.ts'
 import type { RevisionOptions } from './cli/revisions.ts'
 import type { StoreOptions } from './cli/rules.ts'
+import type { UsageOptions } from './cli/usage.ts'
 import type { Transport } from './envoy/server.ts'
 import type { KeyQuery } from './identity/key-store.ts'
 
@@ -219,6 +221,51 @@ export async function main(argv: readonly string[]): Promise<void> {
     .action(async (id: string, options: KeysOptions & { grace?: string }) => {
       const { rotateKeyOf } = await import('./cli/keys.ts')
       process.exitCode = await rotateKeyOf(id, options)
+    })
+
+  program
+    .command('usage')
+    .description('what was used, and what it cost')
+    .addOption(store())
+    .addOption(tenant())
+    .option('--from <day>', 'the first day, such as 2026-11-01; default: the first of this month')
+    .option('--to <day>', 'the last day; default: today')
+    .addOption(
+      new Option('--by <what...>', 'what is told apart')
+        .choices(['day', 'organization', 'team', 'user', 'key', 'model', 'provider'])
+        .default(['team']),
+    )
+    .option('--organization <name>', 'only this organization')
+    .option('--team <name>', 'only this team')
+    .option('--user <name>', 'only this user')
+    .option('--key <id>', 'only this key')
+    .option('--model <name>', 'only this model')
+    .option('--provider <name>', 'only this provider')
+    .addOption(output())
+    .action(async (options: UsageOptions) => {
+      const { usage } = await import('./cli/usage.ts')
+      process.exitCode = await usage(options)
+    })
+
+  program
+    .command('explain')
+    .description('what the rules say of a request, step by step, or what was decided about one')
+    .argument('[request]', 'the id of a request; absent: the options describe one')
+    .addOption(store())
+    .addOption(tenant())
+    .option('-f, --file <file>', 'rules; default: the store’s, else chaperone.yaml')
+    .option('--model <name>', 'the model that is asked for')
+    .option('--operation <name>', 'chat, messages, responses, embeddings, …', 'chat')
+    .option('--listener <name>', 'the listener', 'default')
+    .option('--user <name>', 'who asks')
+    .option('--team <name>', 'the team of who asks')
+    .option('--organization <name>', 'the organization of who asks')
+    .option('--param <name=value...>', 'parameters of the request')
+    .option('--now <time>', 'when; default: now')
+    .addOption(output())
+    .action(async (request: string | undefined, options: ExplainOptions) => {
+      const { explain } = await import('./cli/explain.ts')
+      process.exitCode = await explain(request, options)
     })
 
   program

@@ -15,6 +15,7 @@ import { checkExpressions } from './policy/check.ts'
 import type { RuleSource } from './rule-source.ts'
 import type { UpstreamHealth } from './telemetry/metrics.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
+import { UsageRecorder } from './usage/usage-recorder.ts'
 
 export interface ServiceOptions {
   rules: Rules
@@ -40,6 +41,7 @@ export class Service {
   readonly #governance: GovernanceState
   readonly #ledger: Ledger
   readonly #alerts: Alerts
+  readonly #usage: UsageRecorder
   #watch: { stop(): void } | undefined
   #stopping = false
 
@@ -65,6 +67,12 @@ export class Service {
       },
       report: ({ type, ...details }) => log.warn(details, `limits: ${type}`),
     })
+    this.#usage = new UsageRecorder({
+      books: backend.books,
+      sidecar: backend.sidecar,
+      directory: backend.usageDirectory,
+      report,
+    })
     this.#governance = new GovernanceState({
       keys: backend.keys,
       keySets: new KeySets({ report }),
@@ -78,8 +86,14 @@ export class Service {
       context: (rules) => {
         const prices = new PriceBook(rules.prices)
         return {
-          finished: (record) => this.telemetry.finished(record),
-          refused: (record) => this.telemetry.refused(record),
+          finished: (record) => {
+            this.telemetry.finished(record)
+            this.#usage.finished(record)
+          },
+          refused: (record) => {
+            this.telemetry.refused(record)
+            this.#usage.refused(record)
+          },
           report: (error, requestId) => this.telemetry.report(error, requestId),
           cost: ({ provider }, model, usage) => prices.cost(provider, model, usage),
         }
@@ -107,6 +121,7 @@ export class Service {
   async start(): Promise<void> {
     await this.telemetry.start()
     await this.#ledger.start()
+    this.#usage.start()
     await this.gateway.start()
     this.#watch = this.#options.source?.follow(
       (files, from) => this.#put(files, from),
@@ -125,6 +140,7 @@ export class Service {
     this.stopping()
     await this.gateway.stop(graceMs)
     await this.#ledger.close()
+    await this.#usage.close()
     await this.#alerts.close()
     await this.#options.backend.close()
     this.#secrets.stop()

@@ -12,6 +12,7 @@ const allowed: Record<string, readonly string[]> = {
   limits: ['config'],
   guards: ['config'],
   store: ['config'],
+  usage: [],
   governance: ['config', 'identity', 'policy', 'limits', 'guards'],
   'llm/dialects': ['llm'],
   'llm/providers': ['config', 'llm'],

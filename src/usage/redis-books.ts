@@ -1,0 +1,173 @@
+import type { Cluster, Redis } from 'ioredis'
+import { z } from 'zod'
+import type { Batch, Books } from './books.ts'
+import type { DecisionEntry } from './entry.ts'
+import {
+  addTo,
+  type Counter,
+  counters,
+  dayOf,
+  daysOf,
+  type Rollup,
+  summarize,
+  type UsageQuery,
+  type UsageRow,
+} from './rollup.ts'
+
+/** Streams are cut to about so many entries, days are kept so long. */
+const mostUsage = 1_000_000
+const mostDecisions = 100_000
+const daySeconds = 400 * 86_400
+/** A sidecar that was silent for so long is another one when it comes again. */
+const seenSeconds = 30 * 86_400
+/** Entries looked through for one decision. */
+const mostLooked = 100_000
+const page = 1_000
+
+/**
+ * KEYS: usage, decisions, seen, then a day's hash each. ARGV: sequence, number of usage entries, number of decisions, these,
+ * then for each day how many pairs, and the pairs of field and amount.
+ */
+const script = `
+local sequence = tonumber(ARGV[1])
+if sequence <= tonumber(redis.call('GET', KEYS[3]) or '0') then return 0 end
+local at = 4
+for i = 1, tonumber(ARGV[2]) do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ${mostUsage}, '*', 'e', ARGV[at])
+  at = at + 1
+end
+for i = 1, tonumber(ARGV[3]) do
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ${mostDecisions}, '*', 'e', ARGV[at])
+  at = at + 1
+end
+for day = 4, #KEYS do
+  local pairs = tonumber(ARGV[at])
+  at = at + 1
+  for i = 1, pairs do
+    redis.call('HINCRBY', KEYS[day], ARGV[at], ARGV[at + 1])
+    at = at + 2
+  end
+  redis.call('EXPIRE', KEYS[day], ${daySeconds})
+end
+redis.call('SET', KEYS[3], ARGV[1], 'EX', ${seenSeconds})
+return 1`
+
+const decisionSchema = z.looseObject({
+  requestId: z.string(),
+  time: z.number(),
+  operation: z.string(),
+  model: z.string(),
+  identity: z.string(),
+  listener: z.string(),
+  status: z.number(),
+})
+
+/** Usage and decisions in Redis; docs/rules-in-redis.md describes the keys. */
+export class RedisBooks implements Books {
+  readonly #client: Redis | Cluster
+  readonly #prefix: string
+
+  /** @param client stays the caller's */
+  constructor(client: Redis | Cluster, tenant: string) {
+    this.#client = client
+    this.#prefix = `chaperone:{${tenant}}:`
+  }
+
+  async write({ sidecar, sequence, entries }: Batch): Promise<void> {
+    const days = new Map<string, Rollup>()
+    const usages: string[] = []
+    const decisions: string[] = []
+    for (const { usage, decision } of entries) {
+      decisions.push(JSON.stringify(decision))
+      if (!usage) continue
+      usages.push(JSON.stringify(usage))
+      const day = dayOf(usage.time)
+      const rollup: Rollup = days.get(day) ?? new Map()
+      days.set(day, rollup)
+      addTo(rollup, usage)
+    }
+    const keys = [
+      `${this.#prefix}usage`,
+      `${this.#prefix}decisions`,
+      `${this.#prefix}usage:seen:${sidecar}`,
+      ...[...days.keys()].map((day) => this.#day(day)),
+    ]
+    const amounts = [...days.values()].flatMap((rollup) => {
+      const pairs = [...rollup].flatMap(([group, counts]) =>
+        counters
+          .filter((counter) => counts[counter] > 0)
+          .flatMap((counter) => [`${group}#${counter}`, counts[counter]]),
+      )
+      return [pairs.length / 2, ...pairs]
+    })
+    await this.#client.eval(
+      script,
+      keys.length,
+      ...keys,
+      ...[sequence, usages.length, decisions.length, ...usages, ...decisions, ...amounts],
+    )
+  }
+
+  async usage(query: UsageQuery): Promise<UsageRow[]> {
+    const days = await Promise.all(
+      daysOf(query).map(async (day) => [day, readDay(await this.#client.hgetall(this.#day(day)))] as const),
+    )
+    return summarize(days, query)
+  }
+
+  async decision(requestId: string): Promise<DecisionEntry | undefined> {
+    for await (const decision of this.#newestFirst()) if (decision.requestId === requestId) return decision
+    return undefined
+  }
+
+  async decisions({ limit, refusedOnly = false }: { limit: number; refusedOnly?: boolean }): Promise<DecisionEntry[]> {
+    const found: DecisionEntry[] = []
+    for await (const decision of this.#newestFirst()) {
+      if (refusedOnly && decision.attempts !== undefined) continue
+      found.push(decision)
+      if (found.length >= limit) break
+    }
+    return found
+  }
+
+  async *#newestFirst(): AsyncIterable<DecisionEntry> {
+    let end = '+'
+    for (let looked = 0; looked < mostLooked; looked += page) {
+      const entries = await this.#client.xrevrange(`${this.#prefix}decisions`, end, '-', 'COUNT', page)
+      for (const [, fields] of entries) {
+        const decision = readDecision(fields[1])
+        if (decision) yield decision
+      }
+      if (entries.length < page) return
+      end = `(${entries.at(-1)![0]}`
+    }
+  }
+
+  #day(day: string): string {
+    return `${this.#prefix}usage:${day}`
+  }
+}
+
+function readDay(fields: Record<string, string>): Rollup {
+  const rollup: Rollup = new Map()
+  for (const [field, value] of Object.entries(fields)) {
+    const mark = field.lastIndexOf('#')
+    const counter = field.slice(mark + 1) as Counter
+    const amount = Number(value)
+    if (mark < 0 || !counters.includes(counter) || !Number.isFinite(amount)) continue
+    const group = field.slice(0, mark)
+    const counts = rollup.get(group) ?? { requests: 0, input: 0, output: 0, cached: 0, reasoning: 0, nanoUsd: 0 }
+    counts[counter] += amount
+    rollup.set(group, counts)
+  }
+  return rollup
+}
+
+function readDecision(text: string | undefined): DecisionEntry | undefined {
+  try {
+    const parsed = decisionSchema.safeParse(JSON.parse(text ?? ''))
+    return parsed.success ? (parsed.data as unknown as DecisionEntry) : undefined
+  } catch {
+    return undefined
+  }
+}

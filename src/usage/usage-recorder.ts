@@ -1,0 +1,186 @@
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { RefusalRecord, RequestRecord } from '../telemetry/record.ts'
+import type { Books } from './books.ts'
+import { type Entry, finishedEntry, refusedEntry } from './entry.ts'
+
+export interface UsageRecorderOptions {
+  books: Books
+  /** This process's name: another one after each start. */
+  sidecar: string
+  /** Where entries are until the books have them; none: in memory only. */
+  directory?: string | undefined
+  report(error: unknown): void
+}
+
+/** Entries go to the books after so long, or when there are so many. */
+const flushMs = 1_000
+const mostInBatch = 500
+const retryMs = [1_000, 2_000, 5_000, 10_000]
+/** Without the books, so much is kept on disk, and the oldest given up. */
+const mostBytes = 100 * 1024 * 1024
+
+interface Segment {
+  readonly sidecar: string
+  readonly sequence: number
+  /** Where its entries are; undefined: only here. */
+  readonly file?: string | undefined
+  readonly entries?: readonly Entry[] | undefined
+}
+
+/**
+ * Takes finished and refused requests to the books, in numbered batches. Each entry is in a file before the request is
+ * forgotten, and the file stays until the books have it: a process that is killed loses none, and none is counted twice.
+ */
+export class UsageRecorder {
+  readonly #options: UsageRecorderOptions
+  #sequence = 1
+  #entries: Entry[] = []
+  #file: number | undefined
+  #waiting: Segment[] = []
+  #bytes = 0
+  #timer: NodeJS.Timeout | undefined
+  #sending: Promise<void> | undefined
+  #failures = 0
+
+  constructor(options: UsageRecorderOptions) {
+    this.#options = options
+  }
+
+  /** Takes up what earlier processes have left. */
+  start(): void {
+    const { directory, sidecar } = this.#options
+    if (directory === undefined) return
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    for (const name of readdirSync(directory).sort()) {
+      const [, owner, sequence] = /^(.+)\.(\d{9})\.jsonl$/.exec(name) ?? []
+      if (owner === undefined || owner === sidecar) continue
+      const file = join(directory, name)
+      this.#bytes += statSync(file).size
+      this.#waiting.push({ sidecar: owner, sequence: Number(sequence), file })
+    }
+    if (this.#waiting.length > 0) void this.#send()
+  }
+
+  finished(record: RequestRecord): void {
+    this.#add(finishedEntry(record))
+  }
+
+  refused(record: RefusalRecord): void {
+    this.#add(refusedEntry(record, Date.now()))
+  }
+
+  /** Tells the books all there is. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#seal()
+    await this.#sending
+    if (this.#waiting.length > 0 && this.#failures === 0) await this.#send()
+    clearTimeout(this.#timer)
+  }
+
+  #add(entry: Entry): void {
+    this.#write(entry)
+    this.#entries.push(entry)
+    if (this.#entries.length >= mostInBatch) this.#flush()
+    else this.#timer ??= setTimeout(() => this.#flush(), flushMs).unref()
+  }
+
+  #write(entry: Entry): void {
+    const { directory, sidecar, report } = this.#options
+    if (directory === undefined) return
+    try {
+      this.#file ??= openSync(join(directory, fileName(sidecar, this.#sequence)), 'a', 0o600)
+      this.#bytes += writeSync(this.#file, `${JSON.stringify(entry)}\n`)
+    } catch (error) {
+      // The books still get it, if the process lives long enough. Said once a batch.
+      if (this.#entries.length === 0) report(new Error('usage cannot be written to disk', { cause: error }))
+    }
+  }
+
+  #flush(): void {
+    this.#seal()
+    if (!this.#sending && this.#failures === 0) void this.#send()
+  }
+
+  /** What was collected becomes a batch. */
+  #seal(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#entries.length === 0) return
+    const { directory, sidecar } = this.#options
+    const sequence = this.#sequence++
+    const written = this.#file !== undefined
+    if (this.#file !== undefined) closeSync(this.#file)
+    this.#file = undefined
+    const file = written && directory !== undefined ? join(directory, fileName(sidecar, sequence)) : undefined
+    // While the books are away, what is on disk need not be in memory as well.
+    const keep = file === undefined || this.#waiting.length < 4
+    this.#waiting.push({ sidecar, sequence, file, entries: keep ? this.#entries : undefined })
+    this.#entries = []
+    this.#bound()
+  }
+
+  #send(): Promise<void> {
+    this.#sending ??= this.#sendAll().finally(() => {
+      this.#sending = undefined
+    })
+    return this.#sending
+  }
+
+  async #sendAll(): Promise<void> {
+    const { books, report } = this.#options
+    for (let segment = this.#waiting[0]; segment; segment = this.#waiting[0]) {
+      const { sidecar, sequence, file, entries } = segment
+      try {
+        await books.write({ sidecar, sequence, entries: entries ?? readSegment(file!) })
+      } catch (error) {
+        if (this.#failures++ === 0) report(new Error('usage cannot be sent; it is kept', { cause: error }))
+        const pause = retryMs[Math.min(this.#failures, retryMs.length) - 1]!
+        setTimeout(() => void this.#send(), pause).unref()
+        return
+      }
+      this.#failures = 0
+      this.#drop(segment)
+    }
+  }
+
+  #drop(segment: Segment): void {
+    this.#waiting = this.#waiting.filter((each) => each !== segment)
+    if (segment.file === undefined) return
+    try {
+      this.#bytes -= statSync(segment.file).size
+      rmSync(segment.file)
+    } catch {
+      // It is told again after a start, and counted once.
+    }
+  }
+
+  #bound(): void {
+    const inMemory = this.#waiting.filter(({ file }) => file === undefined).length * mostInBatch
+    while (this.#waiting.length > 1 && (this.#bytes > mostBytes || inMemory > 100_000)) {
+      // The first may be on its way.
+      const oldest = this.#waiting[1]!
+      this.#options.report(
+        new Error(`a batch of usage was given up: the books were away for too long (${oldest.sequence})`),
+      )
+      this.#drop(oldest)
+      if (this.#bytes <= mostBytes) return
+    }
+  }
+}
+
+const fileName = (sidecar: string, sequence: number) => `${sidecar}.${String(sequence).padStart(9, '0')}.jsonl`
+
+/** The entries of a file; a line that was cut off by a crash is none. */
+function readSegment(file: string): Entry[] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      try {
+        return line === '' ? [] : [JSON.parse(line) as Entry]
+      } catch {
+        return []
+      }
+    })
+}
