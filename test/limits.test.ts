@@ -165,7 +165,7 @@ test('four sidecars, 400 requests at once: the overspend is at most what was in 
   expect(await stored('l')).toBe(0)
 })
 
-test('a limit of requests is never exceeded, and is used to the last one', async () => {
+test('limits of requests and slots are never exceeded, with a Redis that is deaf at times, and are used to the last one', async () => {
   const written: Written = {
     limits: {
       pace: { requests: 1_000, per: 'day', onStoreFailure: 'deny' },
@@ -192,10 +192,17 @@ test('a limit of requests is never exceeded, and is used to the last one', async
     }
   }
   const clients = Array.from({ length: 200 }, (_, n) => client(n % 4))
+  for (let i = 0; i < 2; i++) {
+    await sleep(60)
+    server.pause()
+    await sleep(200)
+    server.resume()
+  }
   for (let i = 0; i < 200 && admitted < 1_000; i++) await sleep(100)
   await sleep(500)
   stop = true
   await Promise.all(clients)
+  expect(sidecars.some(({ events }) => events.some(({ type }) => type === 'store_down'))).toBe(true)
   expect(admitted).toBe(1_000)
   expect(most).toBeLessThanOrEqual(30)
   expect(most).toBeGreaterThan(15)

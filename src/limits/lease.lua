@@ -105,7 +105,8 @@ for _, meter in ipairs(meters) do
     end
     local others = math.max(0, (tonumber(read[2]) or 0) - own)
     local scanned
-    if others > 0 and meter.capacity - spent - others < meter.hold + meter.want and (tonumber(read[3]) or 0) <= last_end then
+    -- Once for each meter after a sidecar's end: the dead one's leases are spread over meters that nobody lists.
+    if others > 0 and (tonumber(read[3]) or 0) <= last_end then
       others = others_alive(key)
       scanned = now
     end

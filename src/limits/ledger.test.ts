@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { Ticket } from './admission.ts'
 import type { Answer, Authority, Call } from './authority.ts'
 import { type BudgetAlert, Ledger, type LedgerEvent } from './ledger.ts'
 import { Limiter } from './limiter.ts'
@@ -121,4 +122,156 @@ test('a journal that fails is reported, and requests go on', () => {
   const limiter = new Limiter(ledger, compileRules({ limits: { pace: { requests: 5 } } }))
   admitted(limiter.admit(anyone, () => nothing)).ticket.settle(nothing)
   expect(events).toMatchObject([{ type: 'journal_failed' }])
+})
+
+test('a lease is not used when the authority has not answered for so long that it may be another’s', () => {
+  const clock = { now: start }
+  const line = new BrokenLine(new MemoryAuthority(() => clock.now))
+  const ledger = new Ledger({ authority: line })
+  const limiter = new Limiter(ledger, compileRules({ limits: { few: { concurrent: 9, onStoreFailure: 'deny' } } }))
+  admitted(limiter.admit(anyone, () => nothing)).ticket.settle(nothing)
+  line.next = 'call lost'
+  clock.now += 24_000
+  admitted(limiter.admit(anyone, () => nothing)).ticket.settle(nothing)
+  clock.now += 1_100
+  expect(limiter.admit(anyone, () => nothing)).toMatchObject({ type: 'refused', why: 'store' })
+})
+
+/** A memory authority that hears calls and answers them when the test says so. */
+class SlowLine implements Authority {
+  readonly inner: MemoryAuthority
+  readonly #unheard: (() => void)[] = []
+  readonly #unanswered: (() => void)[] = []
+
+  constructor(inner: MemoryAuthority) {
+    this.inner = inner
+  }
+
+  now(): number {
+    return this.inner.now()
+  }
+
+  exchange(call: Call): Promise<Answer> {
+    return new Promise((resolve) => {
+      this.#unheard.push(() => {
+        const answer = this.inner.exchange(call)
+        this.#unanswered.push(() => resolve(answer))
+      })
+    })
+  }
+
+  hear(): void {
+    this.#unheard.shift()?.()
+  }
+
+  async answer(): Promise<void> {
+    this.#unanswered.shift()?.()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+test('what is admitted, settled and given back while an exchange is under way leaves no limit exceeded', async () => {
+  const act = fc.constantFrom('request', 'request', 'request', 'settle', 'tell', 'sweep', 'hear', 'answer', 'answer')
+  const step = fc.record({ sidecar: fc.nat(2), act })
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 150 }), async (steps) => {
+      const clock = { now: start }
+      const authority = new MemoryAuthority(() => clock.now)
+      const written = { requests: 12, per: 'day' as const, onStoreFailure: 'deny' as const }
+      const rules = compileRules({ limits: { pace: written } })
+      let count = 0
+      const sidecars = [0, 1, 2].map(() => {
+        const line = new SlowLine(authority)
+        const ledger = new Ledger({ authority: line })
+        return { line, ledger, limiter: new Limiter(ledger, rules), tickets: [] as Ticket[] }
+      })
+      const request = async ({ limiter, tickets }: (typeof sidecars)[number]) => {
+        const admission = await limiter.admit(anyone, () => nothing)
+        if (admission.type !== 'admitted') return
+        count++
+        tickets.push(admission.ticket)
+      }
+      const waiting: Promise<unknown>[] = []
+      for (const { sidecar, act } of steps) {
+        const { line, ledger, tickets } = sidecars[sidecar]!
+        if (act === 'request') waiting.push(request(sidecars[sidecar]!))
+        else if (act === 'settle') tickets.shift()?.settle(nothing)
+        else if (act === 'tell') waiting.push(ledger.flush())
+        else if (act === 'hear') line.hear()
+        else if (act === 'answer') {
+          line.hear()
+          await line.answer()
+        } else {
+          clock.now += 2_000
+          ledger.sweep()
+        }
+      }
+      for (let i = 0; i < 60; i++)
+        for (const { line } of sidecars) {
+          line.hear()
+          await line.answer()
+        }
+      await Promise.all(waiting)
+      expect(count).toBeLessThanOrEqual(12)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+/** One slot of a line that answers slowly: taken and free again. */
+async function usedOnce(rule: { requests: number } | { concurrent: number }) {
+  const clock = { now: start }
+  const line = new SlowLine(new MemoryAuthority(() => clock.now))
+  const ledger = new Ledger({ authority: line })
+  const limiter = new Limiter(ledger, compileRules({ limits: { one: rule } }))
+  const first = limiter.admit(anyone, () => nothing)
+  line.hear()
+  await line.answer()
+  admitted(await first).ticket.settle(nothing)
+  return { clock, line, ledger, limiter }
+}
+
+test('what is being told as spent is not there to be used', async () => {
+  const { clock, line, ledger, limiter } = await usedOnce({ requests: 1 })
+  // Past the pause in which an authority that had nothing left is not asked.
+  clock.now += 100
+  const told = ledger.flush()
+  const second = limiter.admit(anyone, () => nothing)
+  expect(second).toBeInstanceOf(Promise)
+  for (let i = 0; i < 5; i++) {
+    line.hear()
+    await line.answer()
+  }
+  await told
+  expect(await second).toMatchObject({ type: 'refused', why: 'used_up' })
+})
+
+test('what is being given back is not there to be used', async () => {
+  const { clock, line, ledger, limiter } = await usedOnce({ concurrent: 1 })
+  clock.now += 6_000
+  ledger.sweep()
+  const second = limiter.admit(anyone, () => nothing)
+  expect(second).toBeInstanceOf(Promise)
+  for (let i = 0; i < 5; i++) {
+    line.hear()
+    await line.answer()
+  }
+  admitted(await second)
+})
+
+test('the authority’s answer about one count says nothing for leases it has forgotten', async () => {
+  const clock = { now: start }
+  const authority = new MemoryAuthority(() => clock.now)
+  const rules = compileRules({ limits: { few: { concurrent: 3, by: ['user'] } } })
+  const ledger = new Ledger({ authority })
+  const limiter = new Limiter(ledger, rules)
+  const other = new Limiter(new Ledger({ authority }), rules)
+  const ticket = admitted(limiter.admit(anyone, () => nothing)).ticket
+  // So that the next exchange has nothing to say of it.
+  await ledger.flush()
+  clock.now += 31_000
+  for (let i = 0; i < 3; i++) admitted(other.admit(anyone, () => nothing))
+  ticket.settle(nothing)
+  admitted(limiter.admit(factsOf({ user: 'bob' }), () => nothing))
+  expect(limiter.admit(anyone, () => nothing)).toMatchObject({ type: 'refused', why: 'reserved' })
 })

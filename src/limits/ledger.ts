@@ -9,8 +9,9 @@ const patienceMs = 100
 /** What was settled is told this often at most, and when load is light, this long after the first at the latest. */
 const flushMs = 250
 const lightFlushMs = 2_000
-/** More was spent than was on lease: others must know soon, so that the overspend is not repeated. */
-const overdrawnFlushMs = 10
+/** What is spent of the last tenth of a budget is told this soon: what others hold of it has to shrink in time. */
+const scarceFlushMs = 25
+const scarceShare = 0.1
 /** So many settlements are told without waiting for `lightFlushMs`. */
 const manySettled = 50
 /** Meters in one call: how long the authority may be busy with it. */
@@ -233,7 +234,7 @@ export class Ledger {
     if (available >= meter.low || now < meter.emptyUntilMs) return
     this.#asking.add(meter)
     // What was reserved beyond the lease is told at once, before others are given the same units.
-    this.#schedule(available < 0 ? overdrawnFlushMs : this.#nextFlush(now), now)
+    this.#schedule(available < 0 ? 0 : this.#nextFlush(now), now)
   }
 
   /**
@@ -243,7 +244,7 @@ export class Ledger {
   settle(meters: readonly Meter[], reserved: readonly number[], spent: readonly number[]): void {
     const now = this.now()
     const amounts: Amount[] = []
-    let overdrawn = false
+    let delay = ++this.#settled >= manySettled ? this.#nextFlush(now) : lightFlushMs
     for (let i = 0; i < meters.length; i++) {
       const meter = meters[i]!
       const amount = spent[i]!
@@ -251,15 +252,13 @@ export class Ledger {
       if (amount === 0) continue
       amounts.push({ meter, spent: amount })
       this.#unsent.add(meter)
-      if (meter.available < 0) overdrawn = true
+      // More was spent than was on lease: others must know at once, so that it is not spent again.
+      if (meter.available < 0) delay = 0
+      else if (meter.scarce) delay = Math.min(delay, scarceFlushMs)
     }
     if (amounts.length === 0) return
     this.#journaled((journal) => journal.append(amounts))
-    this.#settled++
-    this.#schedule(
-      overdrawn ? overdrawnFlushMs : this.#settled >= manySettled ? this.#nextFlush(now) : lightFlushMs,
-      now,
-    )
+    this.#schedule(delay, now)
   }
 
   /**
@@ -281,9 +280,9 @@ export class Ledger {
     if (waiter.failed) return false
     if (waiter.left === 0) return true
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, patienceMs, false)
+      const cancel = afterPatience(() => resolve(false))
       waiter.done = (answered) => {
-        clearTimeout(timer)
+        cancel()
         resolve(answered)
       }
     })
@@ -423,10 +422,10 @@ export class Ledger {
   }
 
   async #await(exchange: Exchange, answer: Promise<Answer>): Promise<void> {
-    const timer = setTimeout(() => {
+    const cancel = afterPatience(() => {
       this.#overdueSinceMs = exchange.sentMs
       this.#failed(exchange, new Error(`no answer within ${patienceMs} ms`))
-    }, patienceMs)
+    })
     try {
       const told = await answer
       if (this.#underWay === exchange) this.#answered(exchange, told)
@@ -435,7 +434,7 @@ export class Ledger {
       if (this.#underWay === exchange) this.#failed(exchange, error)
       else if (this.#latest === exchange) this.#overdueSinceMs = undefined
     } finally {
-      clearTimeout(timer)
+      cancel()
     }
   }
 
@@ -533,7 +532,9 @@ export class Ledger {
       meter.spentByAll = standing.spent
       meter.known = true
       meter.lastToldMs = now
-      const empty = standing.spent + standing.leased >= order.capacity
+      const left = order.capacity - standing.spent - standing.leased
+      const empty = left <= 0
+      meter.scarce = left < order.capacity * scarceShare && meter.estimated
       meter.emptyUntilMs = empty ? now + this.#pause(meter) : 0
       if (standing.broken && !meter.broken) this.#report({ type: 'meter_broken', key: meter.id.key })
       meter.broken = standing.broken === true
@@ -662,6 +663,22 @@ export class Ledger {
     } catch (error) {
       this.#report({ type: 'journal_failed', error })
     }
+  }
+}
+
+/**
+ * Does something when the patience with the authority is at an end. A process that was busy all that time looks first
+ * whether the answer has come meanwhile: timers run before sockets are read, immediates after.
+ * @returns undoes it
+ */
+function afterPatience(act: () => void): () => void {
+  let immediate: NodeJS.Immediate | undefined
+  const timer = setTimeout(() => {
+    immediate = setImmediate(act)
+  }, patienceMs)
+  return () => {
+    clearTimeout(timer)
+    clearImmediate(immediate)
   }
 }
 

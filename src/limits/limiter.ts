@@ -167,8 +167,7 @@ class Attempt implements Ticket {
       case 'deny':
         return false
       case 'local':
-        // What is reserved is as good as spent: requests under way may not add up to more than the share either.
-        return meter.remaining > 0 && Math.floor(meter.capacity / this.#ledger.live) - meter.mine - meter.reserved > 0
+        return meter.localShare(this.#ledger.live) > 0
     }
   }
 

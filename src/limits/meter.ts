@@ -41,6 +41,8 @@ export class Meter {
   needed = 0
   /** Until then the authority is not asked for more, because it had none. */
   emptyUntilMs = 0
+  /** Little of the capacity is left to anyone. */
+  scarce = false
   /** Under this much available, more is asked for ahead. */
   low = 0
   /** What the authority stores for it is no count: the rule's `onStoreFailure` decides. */
@@ -86,6 +88,22 @@ export class Meter {
   /** What of the capacity is neither spent nor reserved here. Others' reservations are not known. */
   get remaining(): number {
     return Math.max(0, this.capacity - this.spent - this.reserved)
+  }
+
+  /**
+   * What may be used without asking the authority when it cannot be asked: a fair part of the capacity, and no more than
+   * a fair part of what was left when it last told. What is reserved is as good as spent.
+   * @param live sidecars that share
+   */
+  localShare(live: number): number {
+    const ofAll = Math.floor(this.capacity / live) - this.mine
+    const ofRest = Math.floor((this.capacity - this.spentByAll) / live) - this.sending - this.unsent
+    return Math.min(ofAll, ofRest) - this.reserved
+  }
+
+  /** Whether requests may use more than they reserved. */
+  get estimated(): boolean {
+    return this.rule.kind === 'tokens' || this.rule.kind === 'usd'
   }
 
   /** Nothing is lost when it is forgotten. */
