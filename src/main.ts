@@ -31,6 +31,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     new Option('--state <directory>', 'a directory of this service’s own, for a start without the store')
       .env('CHAPERONE_STATE')
       .default('.chaperone-state')
+  const api = () => new Option('--api <address:port>', 'serve the management API there').env('CHAPERONE_API')
   const output = () => new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text')
   const keysFile = () =>
     new Option('--keys <file>', 'the file of virtual keys').env('CHAPERONE_KEYS').default('chaperone.keys.json')
@@ -45,6 +46,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addOption(store())
     .addOption(tenant())
     .addOption(state())
+    .addOption(api())
     .action(async (options: { file?: string; concurrency: string; transport: Transport } & StoreOptions) => {
       const { run } = await import('./cli/run.ts')
       process.exitCode = await run({ ...options, concurrency: Number(options.concurrency) })
@@ -60,6 +62,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addOption(store())
     .addOption(tenant())
     .addOption(state())
+    .addOption(api())
     .action(async (options: { file?: string; socket: string; transport: Transport } & StoreOptions) => {
       const { serve } = await import('./cli/serve.ts')
       process.exitCode = await serve(options)

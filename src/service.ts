@@ -12,6 +12,7 @@ import { Ledger } from './limits/ledger.ts'
 import type { HealthBook } from './llm/balance.ts'
 import { PriceBook } from './llm/prices.ts'
 import { checkExpressions } from './policy/check.ts'
+import { validateRuleFiles } from './rule-check.ts'
 import type { RuleSource } from './rule-source.ts'
 import type { UpstreamHealth } from './telemetry/metrics.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
@@ -26,6 +27,8 @@ export interface ServiceOptions {
   /** Path of the unix socket that Envoy calls. */
   socket: string
   transport?: Transport | undefined
+  /** Where the management API listens; none: nowhere. */
+  api?: { address: string; port: number; rootToken: string | undefined } | undefined
   /** @returns why traffic should not be sent here yet, or undefined */
   notReady(gateway: Gateway): string | undefined
   /** Told when an Envoy refuses what it is sent, beside the log. */
@@ -44,6 +47,7 @@ export class Service {
   readonly #usage: UsageRecorder
   #watch: { stop(): void } | undefined
   #stopping = false
+  #api: { url: string; stop(): Promise<void> } | undefined
 
   /** @throws {RangeError} where the rules cannot be carried out */
   constructor(options: ServiceOptions) {
@@ -123,10 +127,32 @@ export class Service {
     await this.#ledger.start()
     this.#usage.start()
     await this.gateway.start()
+    await this.#startApi()
     this.#watch = this.#options.source?.follow(
       (files, from) => this.#put(files, from),
       (error) => this.telemetry.report(error, ''),
     )
+  }
+
+  /** Where the management API is, once started. */
+  get apiUrl(): string | undefined {
+    return this.#api?.url
+  }
+
+  async #startApi(): Promise<void> {
+    const { api, backend } = this.#options
+    if (!api) return
+    const { startApi } = await import('./api/server.ts')
+    const { log } = this.telemetry
+    this.#api = await startApi({
+      ...api,
+      keys: backend.keys,
+      rules: backend.rules?.store,
+      validate: validateRuleFiles,
+      books: backend.books,
+      audit: ({ time: _, ...entry }) => log.info(entry, 'audit'),
+      report: (error) => this.telemetry.report(error, ''),
+    })
   }
 
   /** From now on Envoys may go without a warning. */
@@ -138,6 +164,7 @@ export class Service {
   /** Stops answering Envoy; what is under way may take `graceMs` more. */
   async stop(graceMs: number): Promise<void> {
     this.stopping()
+    await this.#api?.stop()
     await this.gateway.stop(graceMs)
     await this.#ledger.close()
     await this.#usage.close()

@@ -13,6 +13,7 @@ const allowed: Record<string, readonly string[]> = {
   guards: ['config'],
   store: ['config'],
   usage: [],
+  api: ['identity', 'usage', 'store'],
   governance: ['config', 'identity', 'policy', 'limits', 'guards'],
   'llm/dialects': ['llm'],
   'llm/providers': ['config', 'llm'],

@@ -76,6 +76,17 @@ export interface StoreOptions {
   state: string
   /** The file of virtual keys, without a store. */
   keys?: string | undefined
+  /** Where the management API listens. */
+  api?: string | undefined
+}
+
+/** Where the management API is to listen: `127.0.0.1:10002`. @throws {RangeError} */
+export function apiAddress(text: string | undefined, env: NodeJS.ProcessEnv) {
+  if (text === undefined) return undefined
+  const [, address, port] = /^(?:\[?([^\]]+)\]?:)?(\d{1,5})$/.exec(text) ?? []
+  if (port === undefined || Number(port) > 65_535)
+    throw new RangeError('--api is written ADDRESS:PORT, such as 127.0.0.1:10002')
+  return { address: address ?? '127.0.0.1', port: Number(port), rootToken: env.CHAPERONE_ADMIN_TOKEN }
 }
 
 /** What a service begins with: its rules, where changed ones come from, and the rest of what it keeps. */

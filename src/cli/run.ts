@@ -7,7 +7,7 @@ import { findEnvoy } from '../envoy/binary.ts'
 import { EnvoyProcess } from '../envoy/process.ts'
 import type { Transport } from '../envoy/server.ts'
 import { Service } from '../service.ts'
-import { begin, type LoadedRules, reason, type StoreOptions } from './rules.ts'
+import { apiAddress, begin, type LoadedRules, reason, type StoreOptions } from './rules.ts'
 import { stopSignal } from './signals.ts'
 
 /** Requests under way when the gateway is told to stop may take this long. */
@@ -55,6 +55,7 @@ export async function run(
       rules: loaded.rules,
       source: loaded.source,
       backend: loaded.backend,
+      api: apiAddress(options.api, process.env),
       socket,
       transport: options.transport,
       notReady: (gateway) => (gateway.discovery.settled ? undefined : 'Envoy has not taken its configuration yet'),

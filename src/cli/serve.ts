@@ -1,6 +1,6 @@
 import type { Transport } from '../envoy/server.ts'
 import { Service } from '../service.ts'
-import { begin, RulesError, reason, type StoreOptions } from './rules.ts'
+import { apiAddress, begin, RulesError, reason, type StoreOptions } from './rules.ts'
 import { stopSignal } from './signals.ts'
 
 /** Calls under way when the service is told to stop may take this long. */
@@ -34,6 +34,7 @@ export async function serve(
       rules,
       source,
       backend,
+      api: apiAddress(options.api, process.env),
       socket,
       transport,
       notReady: () => undefined,

@@ -1,5 +1,5 @@
-import type { Refusal } from '../limits/admission.ts'
 import type { Unidentified } from '../identity/identity.ts'
+import type { Refusal } from '../limits/admission.ts'
 import type { Verdict } from '../policy/policies.ts'
 import { ApiError } from './errors.ts'
 
