@@ -19,7 +19,7 @@ export interface CompiledMeterRule {
   readonly alerts: readonly AlertMark[]
   /** The model that answers when the budget is used up; without it the request is refused. */
   readonly downgrade?: string | undefined
-  /** Whether the rule's `when` is for such a request. An expression that fails on it is not. */
+  /** Whether the rule's `when` is for such a request. One on which the expression fails is counted: in doubt a limit holds. */
   applies(facts: Facts): boolean
   /**
    * Whose count the request goes to: the values of `by`, joined with `/` (and `/` in one of several values as `%2F`); at
@@ -97,7 +97,7 @@ function condition(source: string | undefined, compile: CompileExpression): (fac
     try {
       return evaluate(facts) === true
     } catch {
-      return false
+      return true
     }
   }
 }
