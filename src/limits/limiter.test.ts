@@ -73,7 +73,6 @@ describe('requests', () => {
     admitted(limiter.admit(anyone, estimate()))
     refused(limiter.admit(anyone, estimate()))
     for (let i = 0; i < 5; i++) admitted(limiter.admit(factsOf({ user: 'ann', team: 'red' }), estimate()))
-    for (let i = 0; i < 5; i++) admitted(limiter.admit(factsOf({ user: 'ann' }), estimate()))
   })
 })
 
