@@ -81,6 +81,17 @@ export class Service {
       keys: backend.keys,
       keySets: new KeySets({ report }),
       ledger: this.#ledger,
+      guards: {
+        resolve: (reference) => this.#secrets.resolve(reference),
+        report,
+        alert: (guard, label, action, { request, identity }) => {
+          const { user, team } = identity
+          log.info({ requestId: request.id, guard, label, action, user, team }, 'a guard has found something')
+          if (action !== 'alert') return
+          const details = { label, requestId: request.id, ...(team !== undefined && { team }) }
+          this.#alerts.send({ type: 'guard', rule: guard, subject: user ?? '', details })
+        },
+      },
     })
     this.gateway = new Gateway({
       socket: options.socket,

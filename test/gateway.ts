@@ -32,6 +32,8 @@ export interface TestGateway {
   keys: KeyStore
   /** Thresholds of budgets that were come to. */
   alerts: BudgetAlert[]
+  /** What guards have found. */
+  found: { guard: string; label: string; action: string }[]
   /** What was reported to the operator. */
   reports: { error: unknown; requestId: string }[]
   /** The record of a request, once it is settled. */
@@ -56,6 +58,7 @@ export async function startGateway(
   const reports: { error: unknown; requestId: string }[] = []
   const secrets = new SecretStore({ report: (error) => reports.push({ error, requestId: '' }) })
   const alerts: BudgetAlert[] = []
+  const found: { guard: string; label: string; action: string }[] = []
   const keys = new MemoryKeyStore()
   const ledger = new Ledger({ authority: new MemoryAuthority(), alert: (alert) => alerts.push(alert) })
   await ledger.start()
@@ -63,6 +66,11 @@ export async function startGateway(
     keys,
     keySets: new KeySets({ report: (error) => reports.push({ error, requestId: '' }) }),
     ledger,
+    guards: {
+      resolve: (reference) => secrets.resolve(reference),
+      report: (error) => reports.push({ error, requestId: '' }),
+      alert: (guard, label, action) => found.push({ guard, label, action }),
+    },
   })
   const gateway = new Gateway({
     socket,
@@ -108,6 +116,7 @@ export async function startGateway(
     refusals,
     keys,
     alerts,
+    found,
     reports,
     recordOf: (requestId) =>
       eventually(() => {

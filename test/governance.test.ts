@@ -80,6 +80,7 @@ beforeAll(async () => {
     models: {
       small: { targets: [{ provider: 'openai', model: 'gpt-4o-mini' }] },
       large: { targets: [{ provider: 'openai', model: 'gpt-4o' }] },
+      'gpt-4o-mini': { targets: [{ provider: 'openai' }] },
       claude: { targets: [{ provider: 'anthropic', model: 'claude-sonnet-4-5' }] },
     },
     prices: { 'gpt-4o-mini': { input: 0, output: 0 }, 'gpt-4o': { input: 0, output: 250 } },
@@ -302,7 +303,9 @@ describe('policies, aliases and prompts', () => {
     expect((sent().body as unknown as { model: string }).model).toBe('gpt-4o')
   })
 
-  test('what the rules add reaches the provider', async () => {
+  test('what the rules add reaches the provider, under another name of the model and under its own', async () => {
+    await chat(await member('styled'), 'gpt-4o-mini')
+    expect(sent().body).toMatchObject({ temperature: 0.1 })
     await chat(await member('styled'))
     expect(sent().body).toMatchObject({
       temperature: 0.1,

@@ -10,7 +10,7 @@ const allowed: Record<string, readonly string[]> = {
   identity: ['config'],
   policy: ['config'],
   limits: ['config'],
-  guards: ['config'],
+  guards: ['config', 'identity'],
   store: ['config'],
   usage: [],
   api: ['identity', 'usage', 'store'],

@@ -1,4 +1,5 @@
 import type { Rules } from '../config/schema.ts'
+import { type GuardParts, GuardSet } from '../guards/guard-set.ts'
 import { Authenticator } from '../identity/authenticator.ts'
 import type { KeySets } from '../identity/jwks.ts'
 import type { KeyStore } from '../identity/key-store.ts'
@@ -14,11 +15,23 @@ export class GovernanceState implements GovernanceParts {
   readonly keys: KeyStore
   readonly #keySets: KeySets
   readonly #ledger: Ledger
+  readonly #guardParts: Omit<GuardParts, 'condition'>
 
-  constructor({ keys, keySets, ledger }: { keys: KeyStore; keySets: KeySets; ledger: Ledger }) {
+  constructor({
+    keys,
+    keySets,
+    ledger,
+    guards,
+  }: {
+    keys: KeyStore
+    keySets: KeySets
+    ledger: Ledger
+    guards: Omit<GuardParts, 'condition'>
+  }) {
     this.keys = keys
     this.#keySets = keySets
     this.#ledger = ledger
+    this.#guardParts = guards
   }
 
   identifier(rules: Rules): Identifier {
@@ -32,9 +45,7 @@ export class GovernanceState implements GovernanceParts {
     )
   }
 
-  guards({ guards }: Rules): Guarding {
-    const [name] = Object.keys(guards)
-    if (name !== undefined) throw new RangeError(`guards.${name}: guards are not part of this version yet`)
-    return { empty: true, session: () => undefined }
+  guards({ guards }: Rules, compiler: ExpressionCompiler): Guarding {
+    return new GuardSet(guards, { ...this.#guardParts, condition: (source) => compiler.condition(source, true) })
   }
 }

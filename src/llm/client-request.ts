@@ -17,6 +17,8 @@ export interface ClientRequest {
   readonly stream: boolean
   /** As it came, or as the rules changed it. */
   readonly bytes: Uint8Array
+  /** Whether the rules changed it: what Envoy holds is not what is meant then. */
+  readonly edited: boolean
   readonly json: JsonObject
   /** The neutral form, read when first needed. @throws {ApiError} */
   conversation(): Conversation
@@ -85,6 +87,7 @@ export class ParsedRequest implements ClientRequest {
   readonly model: string
   readonly stream: boolean
   readonly bytes: Uint8Array
+  readonly edited: boolean
   readonly json: JsonObject
   readonly headers: ClientHeaders
   #conversation: Conversation | undefined
@@ -96,6 +99,7 @@ export class ParsedRequest implements ClientRequest {
     this.model = model
     this.stream = wantsStream(call, json)
     this.json = edited
+    this.edited = edited !== json
     this.bytes = edited === json ? request.body : Buffer.from(JSON.stringify(edited))
     const { headers } = request
     this.headers = {

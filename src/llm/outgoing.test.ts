@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { ParsedRequest } from './client-request.ts'
 import type { JsonObject } from './conversation.ts'
+import { type Call, endpointOf } from './endpoints.ts'
 import { ApiError } from './errors.ts'
 import { asksForUsage, type Outgoing, writeOutgoing } from './outgoing.ts'
 import type { Provider } from './providers/provider.ts'
-import { clientRequest, providerOf } from './testing.ts'
+import { agentRequest, clientRequest, providerOf } from './testing.ts'
 
 const openai = providerOf({ type: 'openai', apiKey: '${env:A}' })
 const anthropic = providerOf({ type: 'anthropic', apiKey: '${env:A}' })
@@ -230,4 +232,17 @@ describe('a body in another format', () => {
     expect(count.route.path).toContain('g:countTokens')
     expect(jsonOf(count)).toMatchObject({ generateContentRequest: { model: 'models/g' } })
   })
+})
+
+test.each([
+  ['/v1/chat/completions', openai],
+  ['/v1beta/models/m:generateContent', gemini],
+] as const)('%s: a body that the rules changed is never the client’s own', (path, provider) => {
+  const json = { model: 'm', messages: [], contents: [] }
+  const asked = agentRequest(path, json)
+  const call = endpointOf('POST', path, false) as Call
+  expect(writeOutgoing(new ParsedRequest(call, 'm', asked, json), provider, 'm').unchanged).toBe(true)
+  const edited = writeOutgoing(new ParsedRequest(call, 'm', asked, json, { ...json, temperature: 0 }), provider, 'm')
+  expect(edited.unchanged).toBe(false)
+  expect(jsonOf(edited)).toHaveProperty('temperature')
 })

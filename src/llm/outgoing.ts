@@ -67,7 +67,7 @@ function sameFormat(request: ClientRequest, provider: Provider, model: string, r
   let body = bytes
   if (model !== json.model) body = replaceSpan(body, span, JSON.stringify(model))
   if (hideUsage) body = prependMembers(body, '"stream_options":{"include_usage":true}')
-  return { route, body, unchanged: body === bytes, hideUsage, drops: [] }
+  return { route, body, unchanged: body === bytes && !request.edited, hideUsage, drops: [] }
 }
 
 /** Gemini's path names the model, so its bodies go through as they are; counting is asked for in two forms. */
@@ -78,7 +78,13 @@ function sameGemini(request: ClientRequest, provider: Provider, model: string, r
   const json = cleaned ?? inner
   const unchanged = !cleaned && !shape
   const body = shape ? shape(json, route, request.headers) : json
-  return { route, body: unchanged ? request.bytes : encode(body), unchanged, hideUsage: false, drops: [] }
+  return {
+    route,
+    body: unchanged ? request.bytes : encode(body),
+    unchanged: unchanged && !request.edited,
+    hideUsage: false,
+    drops: [],
+  }
 }
 
 /** What the marks of src/llm/opaque.ts begin with, as text and in the base64 that Gemini's clients see. */

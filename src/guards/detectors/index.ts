@@ -1,0 +1,10 @@
+import type { DetectorName } from '../../config/guards.ts'
+import { card } from './card.ts'
+import type { Detector } from './detector.ts'
+import { email } from './email.ts'
+import { iban } from './iban.ts'
+import { phone } from './phone.ts'
+import { secret } from './secret.ts'
+
+/** The detectors that the rules know by name. */
+export const detectors: Readonly<Record<DetectorName, Detector>> = { card, iban, email, phone, secret }

@@ -1,0 +1,143 @@
+import { LLMock } from '@copilotkit/aimock'
+import OpenAI from 'openai'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startGateway, type TestGateway } from './gateway.ts'
+import { upstream } from './harness.ts'
+
+const mock = new LLMock({ port: 0, logLevel: 'silent', chunkSize: 3 })
+const card = '4111 1111 1111 1111'
+let gateway: TestGateway
+let client: OpenAI
+let webhook: Awaited<ReturnType<typeof upstream>>
+
+beforeAll(async () => {
+  process.env.GUARDS_KEY = 'sk-provider'
+  mock.onMessage(/\[CARD_1\]/, { content: 'I have charged [CARD_1] as you asked.' })
+  mock.onMessage('whose card', { content: `It is ${card}, of ann@example.com.` })
+  mock.onMessage('be rude', {
+    content: `${'A polite sentence. '.repeat(40)}A rude sentence. ${'The end. '.repeat(60)}`,
+  })
+  mock.onMessage('hello', { content: 'Hello.' })
+  await mock.start()
+  webhook = await upstream((request, response) => {
+    let body = ''
+    request.on('data', (piece) => {
+      body += piece
+    })
+    request.on('end', () => {
+      const rude = (JSON.parse(body).texts as string[]).some((text) => text.includes('rude'))
+      response.end(JSON.stringify(rude ? { action: 'deny', message: 'It is rude.' } : { action: 'pass' }))
+    })
+  })
+  gateway = await startGateway({
+    providers: {
+      openai: { type: 'openai', baseUrl: `${mock.url}/v1`, apiKey: '${env:GUARDS_KEY}' },
+      anthropic: { type: 'anthropic', baseUrl: mock.url, apiKey: '${env:GUARDS_KEY}' },
+    },
+    models: {
+      plain: { targets: [{ provider: 'openai' }] },
+      masked: { targets: [{ provider: 'openai' }] },
+      translated: { targets: [{ provider: 'anthropic', model: 'claude-sonnet-4-5' }] },
+      strict: { targets: [{ provider: 'openai' }] },
+      asked: { targets: [{ provider: 'openai' }] },
+    },
+    guards: {
+      cards: {
+        detect: ['card'],
+        action: 'mask',
+        restore: true,
+        on: ['request'],
+        when: 'model in ["masked", "translated"]',
+      },
+      answers: {
+        detect: ['card', 'email'],
+        action: 'mask',
+        on: ['response'],
+        when: 'model in ["masked", "translated"]',
+      },
+      secrets: { detect: ['secret', 'card'], action: 'deny', when: 'model == "strict"', message: 'Use the vault.' },
+      manners: { webhook: { url: webhook.url }, action: 'deny', on: ['response'], when: 'model == "asked"' },
+    },
+  })
+  client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'unused', maxRetries: 0 })
+})
+
+afterAll(async () => {
+  await gateway?.stop()
+  await webhook?.close()
+  await mock.stop()
+})
+
+const ask = async (model: string, content: string) =>
+  (await client.chat.completions.create({ model, messages: [{ role: 'user', content }] })).choices[0]?.message.content
+
+async function streamed(model: string, content: string): Promise<string> {
+  let text = ''
+  const stream = await client.chat.completions.create({ model, messages: [{ role: 'user', content }], stream: true })
+  for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
+  return text
+}
+const sent = () => JSON.stringify(mock.getLastRequest()!.body)
+
+test.each(['masked', 'translated'])(
+  '%s: the provider sees a placeholder, and the answer has the number again',
+  async (model) => {
+    expect(await ask(model, `charge ${card}`)).toBe(`I have charged ${card} as you asked.`)
+    expect(sent()).toContain('charge [CARD_1]')
+    expect(sent()).not.toContain('4111')
+    expect(await streamed(model, `charge ${card}`)).toBe(`I have charged ${card} as you asked.`)
+  },
+)
+
+test.each(['masked', 'translated'])(
+  '%s: what the model says is masked, whole and in pieces of a stream',
+  async (model) => {
+    const masked = 'It is [CARD_1], of [EMAIL_1].'
+    expect(await ask(model, 'whose card')).toBe(masked)
+    expect(await streamed(model, 'whose card')).toBe(masked)
+    expect(gateway.found).toContainEqual({ guard: 'answers', label: 'EMAIL', action: 'mask' })
+  },
+)
+
+test('a prompt that is refused reaches no provider, and the error names guard and kind', async () => {
+  const before = mock.getRequests().length
+  const error = (await ask('strict', `my card is ${card}`).catch((thrown) => thrown)) as InstanceType<
+    typeof OpenAI.APIError
+  >
+  expect(error).toMatchObject({ status: 403, code: 'guard_denied' })
+  expect(error.message).toContain('The guard secrets of this gateway lets no card numbers pass. Use the vault.')
+  expect(error.message).not.toContain('4111')
+  expect(mock.getRequests().length).toBe(before)
+  expect(gateway.refusals.at(-1)).toMatchObject({ code: 'guard_denied', rule: 'guards.secrets' })
+})
+
+test('an answer that is refused is an error, and a stream ends where it becomes one', async () => {
+  await expect(ask('strict', 'whose card')).rejects.toMatchObject({ status: 403, code: 'guard_denied' })
+  expect(await ask('strict', 'hello')).toBe('Hello.')
+  let text = ''
+  await expect(
+    (async () => {
+      const stream = await client.chat.completions.create({
+        model: 'asked',
+        messages: [{ role: 'user', content: 'be rude' }],
+        stream: true,
+      })
+      for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
+    })(),
+  ).rejects.toThrow(/It is rude/)
+  expect(text).toContain('A polite sentence.')
+  expect(text).not.toContain('rude')
+  await expect(ask('asked', 'be rude')).rejects.toMatchObject({ status: 403, code: 'guard_denied' })
+})
+
+test('usage is counted, whatever guards do', async () => {
+  const { response } = await client.chat.completions
+    .create({ model: 'masked', messages: [{ role: 'user', content: 'hello' }] })
+    .withResponse()
+  const record = await gateway.recordOf(response.headers.get('x-request-id')!)
+  expect(record.usage?.output).toBeGreaterThan(0)
+})
+
+test('requests that no guard is for go through as they are', async () => {
+  expect(await ask('plain', 'whose card')).toContain(card)
+})
