@@ -14,9 +14,12 @@ beforeAll(async () => {
   process.env.GUARDS_KEY = 'sk-provider'
   mock.onMessage(/\[CARD_1\]/, { content: 'I have charged [CARD_1] as you asked.' })
   mock.onMessage('whose card', { content: `It is ${card}, of ann@example.com.` })
-  mock.onMessage('be rude', {
-    content: `${'A polite sentence. '.repeat(40)}A rude sentence. ${'The end. '.repeat(60)}`,
-  })
+  mock.onMessage(
+    'be rude',
+    { content: `${'A polite sentence. '.repeat(40)}A rude sentence. ${'The end. '.repeat(60)}` },
+    // Slow enough that the first windows are on their way before the rude one is written.
+    { chunkSize: 20, latency: 4 } as never,
+  )
   mock.onMessage('hello', { content: 'Hello.' })
   await mock.start()
   webhook = await upstream((request, response) => {
