@@ -31,9 +31,10 @@ export async function load(
   connections: number,
   seconds: number,
   pids: Record<string, number>,
+  key = 'bench',
 ): Promise<Measured> {
   const before = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuSeconds(pid)]))
-  const request = requestBytes(url, body)
+  const request = requestBytes(url, body, key)
   const times: number[] = []
   let failed = 0
   const began = performance.now()
@@ -58,9 +59,9 @@ function percentiles(times: number[]): { p50Ms: number; p99Ms: number } {
   return { p50Ms: times[Math.floor(times.length * 0.5)] ?? 0, p99Ms: times[Math.floor(times.length * 0.99)] ?? 0 }
 }
 
-function requestBytes(url: string, body: string): Buffer {
+function requestBytes(url: string, body: string, key = 'bench'): Buffer {
   return Buffer.from(
-    `POST ${new URL(url).pathname} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nauthorization: Bearer bench\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `POST ${new URL(url).pathname} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nauthorization: Bearer ${key}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
 }
 

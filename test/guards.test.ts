@@ -133,6 +133,13 @@ test('an answer that is refused is an error, and a stream ends where it becomes 
   await expect(ask('asked', 'be rude')).rejects.toMatchObject({ status: 403, code: 'guard_denied' })
 })
 
+test('legacy completions, whose answers cannot be looked at, are refused where a guard is for them', async () => {
+  await expect(client.completions.create({ model: 'masked', prompt: 'hello' })).rejects.toMatchObject({
+    status: 400,
+    code: 'guards_need_chat',
+  })
+})
+
 test('usage is counted, whatever guards do', async () => {
   const { response } = await client.chat.completions
     .create({ model: 'masked', messages: [{ role: 'user', content: 'hello' }] })
