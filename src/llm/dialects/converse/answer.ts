@@ -1,22 +1,26 @@
 import type { Answer, Choice, JsonObject } from '../../conversation.ts'
 import { ApiError } from '../../errors.ts'
-import { isObject } from '../../json.ts'
+import { isObject, objectOf, objectsOf } from '../../fields.ts'
+import { exceptionName, readError } from './errors.ts'
 import { readFinish, readStopSequence } from './finish.ts'
 import { readUsage } from './usage.ts'
-import { objectOf, objectsOf, stringOf, textOf } from './wire.ts'
+import { stringOf, wordsOf } from './wire.ts'
 
 /**
  * Reads the answer of `/model/ID/converse`. Bedrock gives it no id and no date, and names the model only where a
  * prompt router chose it. Citations, which no request asks for, are read as the text they support.
  *
- * @throws {ApiError} 502 where it holds no message, or an answer in pictures or sound.
+ * @throws {ApiError} 502 where it holds no message, or an answer in pictures or sound; the error of an exception that
+ *   came with status 200
  */
 export function readAnswer(body: JsonObject): Answer {
   const { message } = objectOf(body.output)
-  if (!isObject(message) || !Array.isArray(message.content))
+  if (!isObject(message) || !Array.isArray(message.content)) {
+    if (exceptionName(body) !== undefined) throw readError(502, body)
     throw new ApiError(502, 'api_error', "The provider's answer holds no message. Try again.", {
       code: 'bad_provider_answer',
     })
+  }
   const parts = objectsOf(message.content).flatMap(readBlock)
   const usage = readUsage(body.usage)
   return {
@@ -25,9 +29,8 @@ export function readAnswer(body: JsonObject): Answer {
     choices: [
       {
         parts,
-        // A whole answer has ended, even where a server in the API's likeness does not say how.
         finish: readFinish(
-          textOf(body.stopReason) ?? 'end_turn',
+          body.stopReason,
           parts.some((part) => part.type === 'tool_call'),
         ),
         ...readStopSequence(body),
@@ -38,8 +41,8 @@ export function readAnswer(body: JsonObject): Answer {
 }
 
 /** The model that a prompt router chose; empty where there was no choice. */
-export function readModel(body: JsonObject): string {
-  return textOf(objectOf(objectOf(body.trace).promptRouter).invokedModelId) ?? ''
+function readModel(body: JsonObject): string {
+  return wordsOf(objectOf(objectOf(body.trace).promptRouter).invokedModelId) ?? ''
 }
 
 function readBlock(block: JsonObject): Choice['parts'] {
@@ -72,11 +75,11 @@ function readText(text: string): Choice['parts'] {
 }
 
 function readReasoning(content: JsonObject): Choice['parts'] {
-  const redacted = textOf(content.redactedContent)
+  const redacted = wordsOf(content.redactedContent)
   if (redacted !== undefined) return [{ type: 'reasoning', text: '', redacted: { origin: 'bedrock', value: redacted } }]
   if (!isObject(content.reasoningText)) return []
   const text = stringOf(content.reasoningText.text) ?? ''
-  const signature = textOf(content.reasoningText.signature)
+  const signature = wordsOf(content.reasoningText.signature)
   if (text === '' && signature === undefined) return []
   return [{ type: 'reasoning', text, ...(signature && { signature: { origin: 'bedrock', value: signature } }) }]
 }

@@ -1,6 +1,7 @@
 import type { Conversation, JsonObject } from '../../conversation.ts'
 import type { RequestContext } from '../../dialect.ts'
 import { ApiError } from '../../errors.ts'
+import { countOf } from '../../fields.ts'
 import { writeRequest } from './request.ts'
 
 /**
@@ -17,8 +18,8 @@ export function writeCountRequest(conversation: Conversation, context: RequestCo
  * @throws {ApiError} 502 where the answer does not say.
  */
 export function readCountAnswer(body: JsonObject): number {
-  const { inputTokens } = body
-  if (typeof inputTokens === 'number' && Number.isFinite(inputTokens)) return inputTokens
+  const tokens = countOf(body.inputTokens)
+  if (tokens !== undefined) return tokens
   throw new ApiError(502, 'api_error', "The provider's answer holds no count of tokens. Try again.", {
     code: 'bad_provider_answer',
   })

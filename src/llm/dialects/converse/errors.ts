@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../conversation.ts'
 import { ApiError, type ErrorType, errorTypeOf } from '../../errors.ts'
-import { objectOf, textOf } from './wire.ts'
+import { objectOf } from '../../fields.ts'
+import { wordsOf } from './wire.ts'
 
 /** What an exception of AWS's means to a client of any API. */
 interface Meaning {
@@ -80,7 +81,7 @@ export function readException(
 /** The name of an error body's exception as it came, or undefined where it has none. */
 export function exceptionName(body: JsonObject | undefined): string | undefined {
   // An operation that AWS does not know is answered with status 200 and its error under `Output`.
-  const type = textOf(body?.__type) ?? textOf(objectOf(body?.Output).__type)
+  const type = wordsOf(body?.__type) ?? wordsOf(objectOf(body?.Output).__type)
   // `com.amazon.coral.validate#ValidationException`, and in some services a `:` with a URL behind it.
   return type?.replace(/:.*$/s, '').replace(/^.*#/s, '')
 }
@@ -97,7 +98,7 @@ function canonical(name: string): string {
 
 function messageOf(body: JsonObject | undefined): string | undefined {
   // The last is not AWS's: proxies and stand-ins in front of Bedrock pass on Anthropic's own form.
-  return textOf(body?.message) ?? textOf(body?.Message) ?? textOf(objectOf(body?.error).message)
+  return wordsOf(body?.message) ?? wordsOf(body?.Message) ?? wordsOf(objectOf(body?.error).message)
 }
 
 /** Words of models and of Bedrock for a prompt that does not fit. */

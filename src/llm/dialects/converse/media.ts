@@ -33,10 +33,10 @@ const documentFormats: Readonly<Record<string, string>> = {
 const audioFormats = ['wav', 'mp3', 'flac', 'ogg', 'opus', 'aac', 'm4a', 'webm', 'mp4']
 
 export function writeImage({ media }: ImagePart, context: RequestContext): Block {
-  const type = media.kind === 'file' ? undefined : (media.mediaType ?? typeByName(media))
+  const type = media.kind === 'file' ? undefined : (bareType(media.mediaType) ?? typeByName(media))
   const source = writeSource(media, 'image', context)
-  const format = type !== undefined && own(imageFormats, type)
-  if (!format)
+  const format = type && own(imageFormats, type)
+  if (format === undefined)
     context.refuse(
       'image',
       `Bedrock takes images as PNG, JPEG, GIF or WebP, not ${type ? `as ${type}` : 'of an unknown type'}. Convert it.`,
@@ -44,9 +44,14 @@ export function writeImage({ media }: ImagePart, context: RequestContext): Block
   return { image: { format, source } }
 }
 
+/** Characters of a client's name that are looked at: enough for Bedrock's 200, however many of them it does not allow. */
+const longestName = 1000
+
 /** Gives each document of a request a name of its own, as Bedrock demands. */
 export class DocumentNames {
   readonly #taken = new Set<string>()
+  /** How often a name was asked for, so that many documents of one name are not counted through for each. */
+  readonly #asked = new Map<string, number>()
 
   /**
    * @param name a file name or title. Its extension, and characters that Bedrock does not allow, go: it takes letters
@@ -56,13 +61,16 @@ export class DocumentNames {
     const base =
       (name ?? '')
         .replace(/\.[A-Za-z0-9]{1,5}$/, '')
+        .slice(0, longestName)
         .replace(/[^A-Za-z0-9\s()[\]-]+/g, '-')
         .replace(/\s+/g, ' ')
         .replace(/^[\s-]+|[\s-]+$/g, '')
         .slice(0, 190)
         .trimEnd() || 'document'
-    let unique = base
-    for (let count = 2; this.#taken.has(unique); count++) unique = `${base} (${count})`
+    let count = (this.#asked.get(base) ?? 0) + 1
+    let unique = count === 1 ? base : `${base} (${count})`
+    while (this.#taken.has(unique)) unique = `${base} (${++count})`
+    this.#asked.set(base, count)
     this.#taken.add(unique)
     return unique
   }
@@ -97,10 +105,10 @@ export function writeDocument(part: DocumentPart, names: DocumentNames, context:
 }
 
 function documentFormat(mediaType: string | undefined, name: string | undefined): string | undefined {
-  const type = mediaType?.replace(/;.*$/s, '').trim().toLowerCase()
+  const type = bareType(mediaType)
   if (type !== undefined && type !== 'application/octet-stream')
     return own(documentFormats, type) ?? (type.startsWith('text/') ? 'txt' : undefined)
-  const extension = /\.([a-z]+)(?:[?#].*)?$/i.exec(name ?? '')?.[1]?.toLowerCase()
+  const extension = extensionOf(name ?? '')
   if (extension === undefined) return undefined
   return extension === 'txt' ? 'txt' : Object.values(documentFormats).find((format) => format === extension)
 }
@@ -128,9 +136,19 @@ function withoutQuery(url: string): string {
 }
 
 function typeByName(media: Media): string | undefined {
-  if (media.kind !== 'url') return undefined
-  const extension = /\.([a-z]+)(?:[?#].*)?$/i.exec(media.url)?.[1]?.toLowerCase()
-  return extension === undefined ? undefined : `image/${extension}`
+  const extension = media.kind === 'url' ? extensionOf(media.url) : undefined
+  return extension && `image/${extension}`
+}
+
+/** Of a file's name or of an object's in S3, where `?` and `#` are letters like others. */
+function extensionOf(name: string): string | undefined {
+  return /\.([a-z]+)$/i.exec(name)?.[1]?.toLowerCase()
+}
+
+/** A media type without its parameters, in the lower case of the tables. */
+function bareType(mediaType: string | undefined): string | undefined {
+  const [type] = mediaType?.split(';', 1) ?? []
+  return type?.trim().toLowerCase() || undefined
 }
 
 function own(table: Readonly<Record<string, string>>, key: string): string | undefined {

@@ -9,7 +9,7 @@ import {
   type Turn,
 } from '../../conversation.ts'
 import type { RequestContext } from '../../dialect.ts'
-import { isObject } from '../../json.ts'
+import { parseObject } from '../../json.ts'
 import { ownOpaque } from '../../opaque.ts'
 import { cachePoint } from './cache.ts'
 import { DocumentNames, writeAudio, writeDocument, writeImage } from './media.ts'
@@ -26,21 +26,29 @@ export function writeMessages(
   context: RequestContext,
 ): { system?: SystemBlock[]; messages: Message[] } {
   const names = new DocumentNames()
-  const system = conversation.turns.filter(isSystem).flatMap((turn) => systemBlocks(turn, context))
+  const system = behindContent(conversation.turns.filter(isSystem).flatMap((turn) => systemBlocks(turn, context)))
   const messages: Message[] = []
   for (const turn of spoken(conversation)) {
     const role = turn.role === 'assistant' ? 'assistant' : 'user'
-    const content = turn.parts.flatMap((part) =>
-      role === 'assistant' ? assistantBlocks(part, context) : userBlocks(part, names, context),
+    const content = behindContent(
+      turn.parts.flatMap((part) =>
+        role === 'assistant' ? assistantBlocks(part, context) : userBlocks(part, names, context),
+      ),
     )
-    if (!content.some((block) => !('cachePoint' in block))) continue
+    if (content.length === 0) continue
     const last = messages.at(-1)
     if (last?.role === role) last.content.push(...content)
     else messages.push({ role, content })
   }
   if (messages.length === 0)
     context.refuse('messages', 'Bedrock needs at least one message from the user. Add one with some content.')
-  return system.some((block) => 'text' in block) ? { system, messages } : { messages }
+  return system.length > 0 ? { system, messages } : { messages }
+}
+
+/** Without the cache points that close nothing, as those of a blank text at the beginning do. */
+function behindContent<B extends object>(blocks: B[]): B[] {
+  const first = blocks.findIndex((block) => !('cachePoint' in block))
+  return first === -1 ? [] : blocks.slice(first)
 }
 
 /** The turns that become messages, neighbours of one role joined. */
@@ -153,14 +161,11 @@ function toolUseId(id: string): string {
 
 function callArguments(id: string, text: string, context: RequestContext): JsonObject {
   if (text.trim() === '') return {}
-  try {
-    const parsed: unknown = JSON.parse(text)
-    if (isObject(parsed)) return parsed
-  } catch {
-    // Refused below.
-  }
-  context.refuse(
-    'tool_calls',
-    `the arguments of the call ${id} are not a JSON object. Send them as the model wrote them, or mend them.`,
+  return (
+    parseObject(Buffer.from(text)) ??
+    context.refuse(
+      'tool_calls',
+      `the arguments of the call ${id} are not a JSON object. Send them as the model wrote them, or mend them.`,
+    )
   )
 }

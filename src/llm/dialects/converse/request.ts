@@ -1,12 +1,12 @@
 import type { Conversation, JsonObject, OutputFormat, Part } from '../../conversation.ts'
 import { type ProviderDialect, type RequestContext, settleExtra } from '../../dialect.ts'
 import { invalid } from '../../errors.ts'
-import { isObject } from '../../json.ts'
+import { definedOnly, isObject } from '../../fields.ts'
 import { writeMessages } from './messages.ts'
 import { bedrockModel } from './model.ts'
 import { thinkingFields } from './thinking.ts'
 import { writeTools } from './tools.ts'
-import { type ConverseRequest, definedOnly, type OutputConfig } from './wire.ts'
+import type { ConverseRequest, OutputConfig } from './wire.ts'
 
 /** @see ProviderDialect.drops */
 export const drops: ProviderDialect['drops'] = {

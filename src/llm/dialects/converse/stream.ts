@@ -1,12 +1,13 @@
 import type { AnswerEvent, JsonObject } from '../../conversation.ts'
 import type { StreamReader } from '../../dialect.ts'
-import { isObject, parseObject } from '../../json.ts'
+import { countOf, isObject, objectOf } from '../../fields.ts'
+import { parseObject } from '../../json.ts'
 import { foreign, foreignBlock } from './answer.ts'
 import { readException } from './errors.ts'
 import { type EventStreamMessage, EventStreamParser } from './eventstream.ts'
 import { readFinish, readStopSequence } from './finish.ts'
 import { readUsage } from './usage.ts'
-import { countOf, objectOf, stringOf, textOf } from './wire.ts'
+import { stringOf } from './wire.ts'
 
 /**
  * A reader for `/model/ID/converse-stream`: event-stream frames with one JSON event each. Only a tool call's block is
@@ -81,7 +82,7 @@ class ConverseStreamReader implements StreamReader {
   }
 
   #content(type: string, event: JsonObject, events: AnswerEvent[]): void {
-    const index = countOf(event.contentBlockIndex)
+    const index = countOf(event.contentBlockIndex) ?? 0
     let foreignKind: string | undefined
     if (type === 'contentBlockStart') foreignKind = this.#parts.start(index, objectOf(event.start), events)
     else if (type === 'contentBlockDelta') foreignKind = this.#parts.delta(index, objectOf(event.delta), events)
@@ -94,7 +95,7 @@ class ConverseStreamReader implements StreamReader {
   #finish(event: JsonObject, events: AnswerEvent[]): void {
     this.#parts.closeAll(events)
     this.#finished = true
-    const reason = readFinish(textOf(event.stopReason) ?? '', this.#parts.called)
+    const reason = readFinish(event.stopReason, this.#parts.called)
     events.push({ type: 'finish', choice: 0, reason, ...readStopSequence(event) })
   }
 

@@ -1,7 +1,7 @@
 import { EventStreamCodec } from '@smithy/eventstream-codec'
 import type { AnswerEvent, Conversation, JsonObject } from '../../conversation.ts'
 import type { RequestContext } from '../../dialect.ts'
-import { invalid } from '../../errors.ts'
+import { ApiError } from '../../errors.ts'
 import { readStream } from './stream.ts'
 
 /** A conversation of one user message, for tests to vary. */
@@ -44,7 +44,7 @@ export function context(model: string = models.sonnet45): RequestContext & { dro
     dropped,
     drop: (field) => void dropped.push(field),
     refuse: (field, why) => {
-      throw invalid(field, why)
+      throw new ApiError(400, 'invalid_request_error', why, { code: 'unsupported_field', param: field })
     },
   }
 }

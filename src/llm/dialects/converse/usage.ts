@@ -1,6 +1,5 @@
 import type { Usage } from '../../conversation.ts'
-import { isObject } from '../../json.ts'
-import { countOf, objectsOf } from './wire.ts'
+import { countOf, isObject, objectsOf } from '../../fields.ts'
 
 /**
  * `usage` of an answer or of a stream's `metadata`. Bedrock counts cached tokens beside `inputTokens`: all the input is
@@ -9,16 +8,20 @@ import { countOf, objectsOf } from './wire.ts'
  */
 export function readUsage(usage: unknown): Usage | undefined {
   if (!isObject(usage)) return undefined
-  const cachedInput = countOf(usage.cacheReadInputTokens)
-  const cacheWriteInput = countOf(usage.cacheWriteInputTokens)
+  const cachedInput = tokens(usage.cacheReadInputTokens)
+  const cacheWriteInput = tokens(usage.cacheWriteInputTokens)
   const cacheWrite1hInput = objectsOf(usage.cacheDetails)
     .filter(({ ttl }) => ttl === '1h')
-    .reduce((sum, { inputTokens }) => sum + countOf(inputTokens), 0)
+    .reduce((sum, { inputTokens }) => sum + tokens(inputTokens), 0)
   return {
-    input: countOf(usage.inputTokens) + cachedInput + cacheWriteInput,
-    output: countOf(usage.outputTokens),
+    input: tokens(usage.inputTokens) + cachedInput + cacheWriteInput,
+    output: tokens(usage.outputTokens),
     ...(cachedInput > 0 && { cachedInput }),
     ...(cacheWriteInput > 0 && { cacheWriteInput }),
     ...(cacheWrite1hInput > 0 && { cacheWrite1hInput }),
   }
+}
+
+function tokens(value: unknown): number {
+  return countOf(value) ?? 0
 }

@@ -1,10 +1,9 @@
 import type { JsonObject } from '../../conversation.ts'
-import { isObject } from '../../json.ts'
 
 /**
  * The parts of Bedrock's Converse API that this dialect writes and reads (names as in `@aws-sdk/client-bedrock-runtime`;
- * what the SDK has as bytes is base64 in the JSON). Answers are untrusted, so they are read through the small readers
- * below and never cast to these types.
+ * what the SDK has as bytes is base64 in the JSON). Answers are untrusted, so they are read through the readers below and
+ * those of src/llm/fields.ts, and never cast to these types.
  */
 
 export interface ConverseRequest {
@@ -65,32 +64,12 @@ export interface OutputConfig {
   effort?: string
 }
 
-/** @returns the value where it is an object, else an empty one. */
-export function objectOf(value: unknown): JsonObject {
-  return isObject(value) ? value : {}
-}
-
-/** @returns the objects of an array, anything else left out. */
-export function objectsOf(value: unknown): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isObject) : []
-}
-
 /** @returns the value where it is a string, empty or not. */
 export function stringOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
 /** @returns the value where it is a string that says something. */
-export function textOf(value: unknown): string | undefined {
+export function wordsOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-/** @returns a count; what is none counts as zero. */
-export function countOf(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : 0
-}
-
-/** @returns the object without the members that are undefined. */
-export function definedOnly<T extends object>(object: { [K in keyof T]: T[K] | undefined }): T {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T
 }
