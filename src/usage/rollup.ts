@@ -33,8 +33,17 @@ export function readGroup(group: string): Record<Dimension, string> | undefined 
 
 /** The day of a moment, by UTC: `2026-11-23`. */
 export function dayOf(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10)
+  const day = Math.floor(ms / 86_400_000)
+  if (day !== lastDay) {
+    lastDay = day
+    lastText = new Date(ms).toISOString().slice(0, 10)
+  }
+  return lastText
 }
+
+/** Nearly always the same one. */
+let lastDay = Number.NaN
+let lastText = ''
 
 /** Adds an entry to the counts of its group. */
 export function addTo(rollup: Rollup, entry: UsageEntry): void {

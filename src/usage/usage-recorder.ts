@@ -29,13 +29,16 @@ interface Segment {
 }
 
 /**
- * Takes finished and refused requests to the books, in numbered batches. Each entry is in a file before the request is
- * forgotten, and the file stays until the books have it: a process that is killed loses none, and none is counted twice.
+ * Takes finished and refused requests to the books, in numbered batches. Each entry is in a file at the end of the turn of the event
+ * loop that settled its request, and the file stays until the books have it: none that is there is lost, and none is counted twice.
  */
 export class UsageRecorder {
   readonly #options: UsageRecorderOptions
   #sequence = 1
   #entries: Entry[] = []
+  /** Of this turn of the event loop. */
+  #taken: (() => Entry)[] = []
+  #turn: NodeJS.Immediate | undefined
   #file: number | undefined
   #waiting: Segment[] = []
   #bytes = 0
@@ -63,15 +66,17 @@ export class UsageRecorder {
   }
 
   finished(record: RequestRecord): void {
-    this.#add(finishedEntry(record))
+    this.#take(() => finishedEntry(record))
   }
 
   refused(record: RefusalRecord): void {
-    this.#add(refusedEntry(record, Date.now()))
+    const now = Date.now()
+    this.#take(() => refusedEntry(record, now))
   }
 
   /** Tells the books all there is. */
   async close(): Promise<void> {
+    this.#add()
     clearTimeout(this.#timer)
     this.#seal()
     await this.#sending
@@ -79,19 +84,28 @@ export class UsageRecorder {
     clearTimeout(this.#timer)
   }
 
-  #add(entry: Entry): void {
-    this.#write(entry)
-    this.#entries.push(entry)
+  /** Those of one turn of the event loop are written together, when its requests have been answered. */
+  #take(entry: () => Entry): void {
+    if (this.#taken.push(entry) === 1) this.#turn = setImmediate(() => this.#add())
+  }
+
+  #add(): void {
+    clearImmediate(this.#turn)
+    if (this.#taken.length === 0) return
+    const entries = this.#taken.map((entry) => entry())
+    this.#taken = []
+    this.#write(entries)
+    this.#entries.push(...entries)
     if (this.#entries.length >= mostInBatch) this.#flush()
     else this.#timer ??= setTimeout(() => this.#flush(), flushMs).unref()
   }
 
-  #write(entry: Entry): void {
+  #write(entries: readonly Entry[]): void {
     const { directory, sidecar, report } = this.#options
     if (directory === undefined) return
     try {
       this.#file ??= openSync(join(directory, fileName(sidecar, this.#sequence)), 'a', 0o600)
-      this.#bytes += writeSync(this.#file, `${JSON.stringify(entry)}\n`)
+      this.#bytes += writeSync(this.#file, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''))
     } catch (error) {
       // The books still get it, if the process lives long enough. Said once a batch.
       if (this.#entries.length === 0) report(new Error('usage cannot be written to disk', { cause: error }))

@@ -168,6 +168,7 @@ describe('the recorder', () => {
     const killed = recorder(books, 'killed')
     killed.finished(record())
     killed.finished(record())
+    await vi.advanceTimersByTimeAsync(1)
     const [file] = readdirSync(directory)
     appendFileSync(join(directory, file!), '{"usage":{"req')
     vi.clearAllTimers()
