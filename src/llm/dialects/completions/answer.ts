@@ -18,7 +18,7 @@ export function writeAnswer(answer: Answer, context: AnswerContext): JsonObject 
     model: context.model,
     choices: answer.choices.map((choice, index) => ({
       index,
-      text: textOf(choice),
+      text: writeText(choice),
       logprobs: null,
       finish_reason: writeFinish(
         choice.finish,
@@ -29,7 +29,7 @@ export function writeAnswer(answer: Answer, context: AnswerContext): JsonObject 
   }
 }
 
-function textOf({ parts }: Choice): string {
+function writeText({ parts }: Choice): string {
   return parts.map((part) => (part.type === 'text' || part.type === 'refusal' ? part.text : '')).join('')
 }
 

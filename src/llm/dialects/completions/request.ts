@@ -22,13 +22,6 @@ const known = new Set([
   'user',
 ])
 
-/** The values by which a client says what is so anyway. */
-const defaults: ReadonlyMap<string, unknown> = new Map<string, unknown>([
-  ['echo', false],
-  ['best_of', 1],
-  ['suffix', ''],
-])
-
 /** What this API's documentation gives an answer that says nothing of its length. */
 const defaultMaxTokens = 16
 
@@ -39,20 +32,35 @@ const defaultMaxTokens = 16
  */
 export function readRequest(body: JsonObject): Conversation {
   objectField(body, 'stream_options')
+  const n = countField(body, 'n', 1)
   return definedOnly<Conversation>({
     turns: [{ role: 'user', parts: [{ type: 'text', text: readPrompt(body.prompt) }] }],
     tools: [],
     maxTokens: countField(body, 'max_tokens', 1) ?? defaultMaxTokens,
     ...readSampling(body),
-    n: countField(body, 'n', 1),
+    n,
     stream: booleanField(body, 'stream') ?? false,
     user: textField(body, 'user'),
     extra: Object.fromEntries(
       Object.entries(body).filter(
-        ([field, value]) => !known.has(field) && (value ?? undefined) !== undefined && value !== defaults.get(field),
+        ([field, value]) => !known.has(field) && (value ?? undefined) !== undefined && !saysNothing(field, value, n),
       ),
     ),
   })
+}
+
+/** The values by which a client says what is so anyway. The best of as many as are given are all of them. */
+function saysNothing(field: string, value: unknown, n = 1): boolean {
+  switch (field) {
+    case 'echo':
+      return value === false
+    case 'suffix':
+      return value === ''
+    case 'best_of':
+      return value === n
+    default:
+      return false
+  }
 }
 
 /** One string, alone or in an array. */

@@ -35,7 +35,8 @@ export function thinkingFields(conversation: Conversation, context: RequestConte
   const model = bedrockModel(context.model)
   if (reasoning.summary !== undefined && !(model.family === 'claude' && showsOnDemand(model)))
     context.drop('reasoning.summary')
-  if ((reasoning.effort ?? reasoning.budget ?? reasoning.adaptive) === undefined) return {}
+  if ((reasoning.effort ?? reasoning.budget ?? reasoning.adaptive) === undefined)
+    return model.family === 'claude' ? claudeShown(reasoning, model) : {}
   if (model.family === 'claude') return claudeThinking(reasoning, model, conversation, context)
   const effort = reasoning.effort ?? (reasoning.budget === undefined ? undefined : nearestEffort(reasoning.budget))
   switch (model.family) {
@@ -135,8 +136,21 @@ function display({ summary }: Reasoning, model: Claude): { display?: string } {
   return { display: summary === 'none' ? 'omitted' : 'summarized' }
 }
 
-function claudeWithout({ tier, version }: Claude, context: RequestContext): ThinkingFields {
-  if (tier === 'fable' || tier === 'mythos' || (tier === 'opus' && version >= 505)) {
+/** Asked only to show its thinking, a model that thinks unless told otherwise is told just that. */
+function claudeShown(reasoning: Reasoning, model: Claude): ThinkingFields {
+  const thinks = alwaysThinks(model) || (model.version >= 500 && Number.isFinite(model.version))
+  // To hide it is the default.
+  if (!thinks || reasoning.summary === undefined || reasoning.summary === 'none') return {}
+  return { modelFields: { thinking: { type: 'adaptive', ...display(reasoning, model) } } }
+}
+
+function alwaysThinks({ tier, version }: Claude): boolean {
+  return tier === 'fable' || tier === 'mythos' || (tier === 'opus' && version >= 505)
+}
+
+function claudeWithout(model: Claude, context: RequestContext): ThinkingFields {
+  const { tier, version } = model
+  if (alwaysThinks(model)) {
     context.drop('reasoning.effort')
     return { effort: 'low' }
   }
