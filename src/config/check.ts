@@ -1,6 +1,6 @@
-import type { Path } from './load.ts'
+import type { Path } from './path.ts'
 import type { Rules } from './schema.ts'
-import { nearest } from './suggest.ts'
+import { unknownName } from './suggest.ts'
 
 /** A finding in rules whose form is right. */
 export interface Finding {
@@ -36,6 +36,17 @@ function listeners({ listeners, telemetry }: Rules): Finding[] {
     if (other !== undefined)
       findings.push({ path: ['listeners', name, 'port'], message: `${place} is already taken by ${other}` })
     else taken.set(place, `listeners.${name}`)
+  }
+  // The port tells the service which listener a request came by, and so whose requests it takes.
+  const ports = new Map<number, string>()
+  for (const [name, { port }] of Object.entries(listeners)) {
+    const other = ports.get(port)
+    if (other !== undefined)
+      findings.push({
+        path: ['listeners', name, 'port'],
+        message: `listeners.${other} has the port ${port} as well; each needs one of its own, also at another address`,
+      })
+    else ports.set(port, name)
   }
   return findings
 }
@@ -91,14 +102,8 @@ function models({ models, providers }: Rules): Finding[] {
     const seen = new Set<string>()
     targets.forEach(({ provider, model }, index) => {
       const path: Path = ['models', name, 'targets', index]
-      if (!Object.hasOwn(providers, provider)) {
-        const suggestion = nearest(provider, names)
-        findings.push({
-          path: [...path, 'provider'],
-          message: `there is no provider ${JSON.stringify(provider)}`,
-          ...(suggestion !== undefined && { suggestion }),
-        })
-      }
+      if (!Object.hasOwn(providers, provider))
+        findings.push({ path: [...path, 'provider'], ...unknownName('provider', provider, names) })
       const key = JSON.stringify([provider, model])
       if (seen.has(key)) findings.push({ path, message: 'this provider and model stand here twice' })
       seen.add(key)
@@ -116,9 +121,7 @@ function hasModel({ models }: Rules, name: string): boolean {
 
 function noModel(rules: Rules, path: Path, name: string): Finding[] {
   if (hasModel(rules, name)) return []
-  const suggestion = nearest(name, Object.keys(rules.models))
-  const message = `there is no model ${JSON.stringify(name)}`
-  return [{ path, message, ...(suggestion !== undefined && { suggestion }) }]
+  return [{ path, ...unknownName('model', name, Object.keys(rules.models)) }]
 }
 
 function aliases(rules: Rules): Finding[] {

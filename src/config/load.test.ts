@@ -70,6 +70,11 @@ describe('mistakes are told with file, line, column, path and what was meant', (
   })
 })
 
+test('two listeners with one port are refused, at other addresses as well: the port tells who may ask', () => {
+  const two = 'listeners: { a: { address: 127.0.0.1, port: 9000 }, b: { address: 127.0.0.2, port: 9000 } }\n'
+  expect(diagnosticsOf(good + two)).toMatchObject([{ path: 'listeners.b.port', line: 5 }])
+})
+
 test('an empty file is told what is missing', () => {
   expect(
     diagnosticsOf('')
