@@ -1,4 +1,4 @@
-import type { Diagnostic, RuleFile } from './load.ts'
+import type { Diagnostic, RuleFile } from './diagnostic.ts'
 
 /**
  * Diagnostics for people: place, path, what is wrong and what was probably meant, then the line with a caret.

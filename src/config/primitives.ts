@@ -21,24 +21,24 @@ export function durationMs(text: string): number {
   return Number(match[1]) * unitMs[match[2]!]!
 }
 
+const durationHint = 'must be a duration such as 500ms, 30s, 10m or 1h'
 export const duration = z
-  .string()
-  .regex(durationPattern, 'must be a duration such as 500ms, 30s, 10m or 1h')
+  .string(durationHint)
+  .regex(durationPattern, durationHint)
   .describe('A duration: 500ms, 30s, 10m, 1h')
 
 /** A reference to a secret, never the secret itself. */
+const secretHint = 'must be a reference, ${env:NAME} or ${file:/path}; a secret is never written into the rules'
 export const secret = z
-  .string()
-  .regex(
-    /^\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$/,
-    'must be a reference, ${env:NAME} or ${file:/path}; a secret is never written into the rules',
-  )
+  .string(secretHint)
+  .regex(/^\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$/, secretHint)
   .describe('A reference to a secret: ${env:NAME} or ${file:/path}. A file is read again when it changes.')
 
 export const port = z.int().min(1).max(65535).describe('A TCP port')
+const addressHint = 'must be an IP address such as 127.0.0.1, 0.0.0.0 or ::1'
 export const address = z
-  .string()
-  .refine((value) => isIP(value) !== 0, 'must be an IP address such as 127.0.0.1, 0.0.0.0 or ::1')
+  .string(addressHint)
+  .refine((value) => isIP(value) !== 0, addressHint)
   .describe('An IP address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 for all')
 export const baseUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
@@ -47,7 +47,7 @@ export const baseUrl = z
 
 /** A condition or value in CEL. Compiled when the rules are loaded. */
 export const expression = z
-  .string()
+  .string('must be a CEL expression in quotes, such as "true"')
   .min(1)
   .max(4096)
   .describe('A CEL expression; see docs/policies.md for its variables')

@@ -1,3 +1,25 @@
+/**
+ * A name of something that there is not.
+ * @param names what there is
+ */
+export function unknownName(
+  kind: string,
+  name: string,
+  names: readonly string[],
+): { message: string; suggestion?: string } {
+  const message = `there is no ${kind} ${JSON.stringify(name)}`
+  const suggestion = nearest(name, names)
+  return suggestion === undefined ? { message: `${message}; ${listed(kind, names)}` } : { message, suggestion }
+}
+
+/** `the keys are a, b, c`: what there is, as long as it can be read at a glance. */
+export function listed(kind: string, names: readonly string[]): string {
+  if (names.length === 0) return `there is no ${kind} at all`
+  if (names.length === 1) return `the only ${kind} is ${names[0]}`
+  const shown = names.slice(0, 16)
+  return `the ${kind}s are ${shown.join(', ')}${shown.length < names.length ? ', …' : ''}`
+}
+
 /** @returns the word that was probably meant, or undefined where none is near */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   let best: string | undefined
