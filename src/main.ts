@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import type { Shell } from './cli/completion.ts'
 import type { ExplainOptions } from './cli/explain.ts'
 import type { CreateOptions, KeysOptions } from './cli/keys.ts'
 import type { RevisionOptions } from './cli/revisions.ts'
@@ -279,6 +280,15 @@ export async function main(argv: readonly string[]): Promise<void> {
       const { schema } = await import('./cli/schema.ts')
       const { schemaPage } = await import('./cli/schema-page.ts')
       process.stdout.write(markdown ? schemaPage() : schema())
+    })
+
+  program
+    .command('completion')
+    .description('print a script that completes commands and options: source <(chaperone completion bash)')
+    .addArgument(new Argument('<shell>', 'for which shell').choices(['bash', 'zsh', 'fish']))
+    .action(async (shell: Shell) => {
+      const { completion } = await import('./cli/completion.ts')
+      process.stdout.write(completion(program, shell))
     })
 
   await program.parseAsync(argv as string[])
