@@ -1,5 +1,7 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { aboutFile, type Diagnostic, type RuleFile } from '../config/diagnostic.ts'
 import { formatDiagnostics } from '../config/format.ts'
-import type { Diagnostic, RuleFile } from '../config/load.ts'
 import { checkRuleFiles } from '../rule-check.ts'
 import { readRuleFiles } from '../store/files.ts'
 
@@ -28,7 +30,7 @@ export async function validate(
   else
     for (const { file, errors, warnings, files } of reports) {
       if (errors.length > 0) write(`${formatDiagnostics(errors, files)}\n`)
-      if (warnings.length > 0) write(`warning: ${formatDiagnostics(warnings, files)}\n`)
+      for (const warning of warnings) write(`warning: ${formatDiagnostics([warning], files)}\n`)
       if (errors.length === 0) write(`${file}: ok\n`)
     }
   return reports.every(({ errors }) => errors.length === 0) ? 0 : 1
@@ -37,20 +39,16 @@ export async function validate(
 function check(path: string): Report {
   let files: RuleFile[]
   try {
-    files = readRuleFiles(path)
+    const ofDirectory = statSync(path).isDirectory()
+    // Findings name a file as the user did.
+    files = readRuleFiles(path).map(({ name, text }) => ({ name: ofDirectory ? join(path, name) : path, text }))
   } catch (error) {
-    return { file: path, errors: [whole(path, `cannot be read: ${(error as Error).message}`)], warnings: [], files: [] }
+    const unreadable = aboutFile(path, `cannot be read: ${(error as Error).message}`)
+    return { file: path, errors: [unreadable], warnings: [], files: [] }
   }
-  if (files.length === 0) return { file: path, errors: [whole(path, 'holds no *.yaml')], warnings: [], files }
-  // Findings name a file as the user did.
-  if (files.length === 1) files = [{ name: path, text: files[0]!.text }]
+  if (files.length === 0) return { file: path, errors: [aboutFile(path, 'holds no *.yaml')], warnings: [], files }
   const checked = checkRuleFiles(files)
   return 'diagnostics' in checked
     ? { file: path, errors: checked.diagnostics, warnings: [], files }
     : { file: path, errors: [], warnings: checked.warnings, files }
-}
-
-/** A finding that has no place in the file. */
-function whole(file: string, message: string): Diagnostic {
-  return { file, line: 1, column: 1, path: '', message }
 }

@@ -23,32 +23,38 @@ export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding
   const used = new Set(Object.values(rules.models).flatMap(({ targets }) => targets.map(({ provider }) => provider)))
   const warnings = Object.keys(rules.providers)
     .filter((name) => !used.has(name))
-    .map((name): Finding => ({ path: ['providers', name], message: 'no model uses this provider' }))
+    .map(
+      (name): Finding => ({
+        path: ['providers', name],
+        message: 'no model uses this provider; name it in a target, or leave it out',
+      }),
+    )
   return { errors, warnings }
 }
 
 function listeners({ listeners, telemetry }: Rules): Finding[] {
   const findings: Finding[] = []
-  const taken = new Map([[`${telemetry.address}:${telemetry.port}`, 'telemetry']])
-  for (const [name, { address, port }] of Object.entries(listeners)) {
-    const place = `${address}:${port}`
-    const other = taken.get(place)
-    if (other !== undefined)
-      findings.push({ path: ['listeners', name, 'port'], message: `${place} is already taken by ${other}` })
-    else taken.set(place, `listeners.${name}`)
-  }
   // The port tells the service which listener a request came by, and so whose requests it takes.
   const ports = new Map<number, string>()
-  for (const [name, { port }] of Object.entries(listeners)) {
+  for (const [name, { address, port }] of Object.entries(listeners)) {
+    const path: Path = ['listeners', name, 'port']
     const other = ports.get(port)
     if (other !== undefined)
       findings.push({
-        path: ['listeners', name, 'port'],
+        path,
         message: `listeners.${other} has the port ${port} as well; each needs one of its own, also at another address`,
       })
     else ports.set(port, name)
+    if (port === telemetry.port && overlap(address, telemetry.address))
+      findings.push({ path, message: `must be another one: telemetry has the port ${port} at ${telemetry.address}` })
   }
   return findings
+}
+
+const everywhere = ['0.0.0.0', '::']
+
+function overlap(one: string, other: string): boolean {
+  return one === other || everywhere.includes(one) || everywhere.includes(other)
 }
 
 const label = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/
@@ -61,7 +67,7 @@ function providers({ providers }: Rules): Finding[] {
     if (rule.baseUrl !== undefined) {
       const { username, password, search, hash } = new URL(rule.baseUrl)
       if (username || password || search || hash)
-        add('baseUrl', 'must not hold a user name, a password, a query or a fragment')
+        add('baseUrl', 'must not hold a user name, a password, a query or a fragment; leave them out')
     }
     switch (rule.type) {
       case 'azure-openai':
@@ -69,18 +75,22 @@ function providers({ providers }: Rules): Finding[] {
           add(rule.apiKey === undefined ? 'type' : 'bearerToken', 'needs exactly one of apiKey and bearerToken')
         break
       case 'bedrock': {
-        if (!label.test(rule.region)) add('region', 'must be lower-case letters, digits and dashes')
+        if (!label.test(rule.region))
+          add('region', 'must be lower-case letters, digits and dashes, such as eu-central-1')
         if ((rule.accessKeyId === undefined) !== (rule.secretAccessKey === undefined))
           add(
             rule.accessKeyId === undefined ? 'secretAccessKey' : 'accessKeyId',
             'needs accessKeyId and secretAccessKey together',
           )
+        if (rule.sessionToken !== undefined && rule.accessKeyId === undefined)
+          add('sessionToken', 'needs accessKeyId and secretAccessKey as well')
         const ways = [rule.apiKey, rule.accessKeyId, rule.profile].filter((way) => way !== undefined)
         if (ways.length > 1) add('type', 'takes only one of apiKey, accessKeyId and profile')
         break
       }
       case 'vertex':
-        if (!label.test(rule.location)) add('location', 'must be lower-case letters, digits and dashes')
+        if (!label.test(rule.location))
+          add('location', 'must be lower-case letters, digits and dashes, such as europe-west1')
         break
       case 'openai':
         for (const field of ['organization', 'project'] as const)
@@ -105,7 +115,7 @@ function models({ models, providers }: Rules): Finding[] {
       if (!Object.hasOwn(providers, provider))
         findings.push({ path: [...path, 'provider'], ...unknownName('provider', provider, names) })
       const key = JSON.stringify([provider, model])
-      if (seen.has(key)) findings.push({ path, message: 'this provider and model stand here twice' })
+      if (seen.has(key)) findings.push({ path, message: 'this provider and model stand here twice; leave one out' })
       seen.add(key)
     })
   }
@@ -128,7 +138,7 @@ function aliases(rules: Rules): Finding[] {
   return Object.entries(rules.aliases).flatMap(([alias, name]) => [
     ...noModel(rules, ['aliases', alias], name),
     ...(Object.hasOwn(rules.models, alias)
-      ? [{ path: ['aliases', alias], message: 'there is a model of this name' }]
+      ? [{ path: ['aliases', alias], message: 'there is a model of this name already; choose another' }]
       : []),
   ])
 }
@@ -166,10 +176,10 @@ function guards({ guards }: Rules): Finding[] {
     if (moderation && action === 'mask')
       findings.push({
         path: ['guards', name, 'action'],
-        message: 'moderation tells no places, so nothing can be masked',
+        message: 'must be deny or alert: moderation tells no places, so nothing can be masked',
       })
     if (restore && (action !== 'mask' || !on.includes('request')))
-      findings.push({ path: ['guards', name, 'restore'], message: 'is for guards that mask requests' })
+      findings.push({ path: ['guards', name, 'restore'], message: 'needs the action mask, and request in on' })
   }
   return findings
 }

@@ -58,10 +58,9 @@ export class SecretStore {
   /** Reads the files that changed. */
   refresh(): void {
     for (const [path, watched] of this.#files) {
-      const now = mark(path)
-      if (now === watched.mark) continue
       try {
-        watched.value = read(path)
+        const now = mark(path)
+        if (now !== watched.mark) watched.value = read(path)
         watched.mark = now
         watched.broken = false
       } catch (error) {
@@ -76,22 +75,29 @@ export class SecretStore {
   }
 }
 
-/** Changes whenever the file's content may have; empty where there is no such file. */
+/** Changes whenever the file's content may have. @throws {CredentialError} where there is no such file */
 function mark(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false, bigint: true })
-  return stat ? `${stat.ino} ${stat.size} ${stat.mtimeNs}` : ''
+  const { ino, size, mtimeNs } = reading(path, () => statSync(path, { bigint: true }))
+  return `${ino} ${size} ${mtimeNs}`
 }
 
 function read(path: string): string {
-  const reference = `\${file:${path}}`
-  let text: string
+  const text = reading(path, () => {
+    const stat = statSync(path)
+    // A pipe or a device would be waited for, and with it every request.
+    if (!stat.isFile()) throw new Error('it is no file')
+    if (stat.size > largestBytes) throw new Error(`it is larger than ${largestBytes} bytes`)
+    return readFileSync(path, 'utf8')
+  })
+  return usable(text, `\${file:${path}}`)
+}
+
+function reading<T>(path: string, what: () => T): T {
   try {
-    if (statSync(path).size > largestBytes) throw new Error(`it is larger than ${largestBytes} bytes`)
-    text = readFileSync(path, 'utf8')
+    return what()
   } catch (error) {
-    throw new CredentialError(`${reference} cannot be read: ${(error as Error).message}`)
+    throw new CredentialError(`\${file:${path}} cannot be read: ${(error as Error).message}`)
   }
-  return usable(text, reference)
 }
 
 function usable(text: string | undefined, reference: string): string {

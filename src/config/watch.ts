@@ -12,8 +12,9 @@ export function watchRules(
   onChange: (text: string) => void,
   { everyMs = 200 }: { everyMs?: number } = {},
 ): { stop(): void } {
-  let known = read(file)
+  // In this order, so that a change between the two is seen as one.
   let mark = markOf(file)
+  let known = read(file)
   let unsettled = false
   const timer = setInterval(() => {
     const now = markOf(file)
@@ -25,9 +26,11 @@ export function watchRules(
       return
     }
     if (!unsettled) return
-    unsettled = false
     const text = read(file)
-    if (text === undefined || text === known) return
+    // What cannot be read now is looked at again.
+    if (text === undefined) return
+    unsettled = false
+    if (text === known) return
     known = text
     onChange(text)
   }, everyMs)
@@ -35,8 +38,12 @@ export function watchRules(
 }
 
 function markOf(file: string): string | undefined {
-  const stat = statSync(file, { throwIfNoEntry: false, bigint: true })
-  return stat && `${stat.ino} ${stat.size} ${stat.mtimeNs}`
+  try {
+    const { ino, size, mtimeNs } = statSync(file, { bigint: true })
+    return `${ino} ${size} ${mtimeNs}`
+  } catch {
+    return undefined
+  }
 }
 
 function read(file: string): string | undefined {
