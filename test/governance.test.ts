@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { IncomingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +11,7 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventually, startGateway, type TestGateway } from './gateway.ts'
-import { freePort } from './harness.ts'
+import { freePort, upstream } from './harness.ts'
 
 const tlsFile = (name: string) => fileURLToPath(new URL(`./tls/${name}`, import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'chaperone-governance-'))
@@ -20,6 +21,9 @@ const issuerKeys = await generateKeyPair('ES256')
 
 let gateway: TestGateway
 let key: string
+let seen: Awaited<ReturnType<typeof upstream>>
+/** The headers of what reached the provider that looks at them. */
+const shown: IncomingHttpHeaders[] = []
 const closed = () => `http://127.0.0.1:${ports.closed}`
 const hello = [{ role: 'user' as const, content: 'hello' }]
 const openai = (apiKey: string, url = `${closed()}/v1`) => new OpenAI({ baseURL: url, apiKey, maxRetries: 0 })
@@ -43,6 +47,14 @@ beforeAll(async () => {
     usage: { prompt_tokens: 10, completion_tokens: 40, total_tokens: 50 },
   })
   await mock.start()
+  seen = await upstream((request, response) => {
+    shown.push(request.headers)
+    request.resume()
+    response.setHeader('content-type', 'application/json')
+    response.end(
+      '{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}',
+    )
+  })
   const jwk = { ...(await exportJWK(issuerKeys.publicKey)), kid: 'one', alg: 'ES256' }
   writeFileSync(join(directory, 'jwks.json'), JSON.stringify({ keys: [jwk] }))
   const url = `${mock.url}/v1`
@@ -76,11 +88,15 @@ beforeAll(async () => {
     providers: {
       openai: { type: 'openai', baseUrl: url, apiKey: '${env:GOVERNANCE_KEY}' },
       anthropic: { type: 'anthropic', baseUrl: mock.url, apiKey: '${env:GOVERNANCE_KEY}' },
+      own: { type: 'openai-compatible', baseUrl: `${seen.url}/v1`, apiKey: '${client}' },
+      ours: { type: 'openai-compatible', baseUrl: `${seen.url}/v1`, apiKey: '${env:GOVERNANCE_KEY}' },
     },
     models: {
       small: { targets: [{ provider: 'openai', model: 'gpt-4o-mini' }] },
       large: { targets: [{ provider: 'openai', model: 'gpt-4o' }] },
       'gpt-4o-mini': { targets: [{ provider: 'openai' }] },
+      own: { targets: [{ provider: 'own' }] },
+      ours: { targets: [{ provider: 'ours' }] },
       claude: { targets: [{ provider: 'anthropic', model: 'claude-sonnet-4-5' }] },
     },
     prices: { 'gpt-4o-mini': { input: 0, output: 0 }, 'gpt-4o': { input: 0, output: 250 } },
@@ -112,6 +128,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await gateway?.stop()
+  await seen?.close()
   await mock.stop()
   rmSync(directory, { recursive: true, force: true })
 })
@@ -203,6 +220,36 @@ describe('keys', () => {
     const record = await gateway.recordOf(response.headers.get('x-request-id')!)
     expect(record.caller).toMatchObject({ identity: 'pod', user: 'pod-user', team: 'pods', listener: 'open' })
     expect(await failure(chat(openai(`${key.slice(0, -1)}x`, url)))).toMatchObject({ status: 401 })
+  })
+})
+
+describe('the caller’s own key of a provider', () => {
+  const url = () => `http://127.0.0.1:${ports.open}/v1`
+
+  test('is passed on to a provider whose rule says so, and to no other', async () => {
+    await chat(openai('sk-the-caller-s-own', url()), 'own')
+    expect(shown.at(-1)?.authorization).toBe('Bearer sk-the-caller-s-own')
+    await chat(openai('sk-the-caller-s-own', url()), 'ours')
+    expect(shown.at(-1)?.authorization).toBe('Bearer sk-provider')
+    expect(JSON.stringify(shown.at(-1))).not.toContain('sk-the-caller-s-own')
+  })
+
+  test('stands beside a key of ours, which never goes out', async () => {
+    const client = new OpenAI({
+      baseURL: `${closed()}/v1`,
+      apiKey: 'sk-own',
+      maxRetries: 0,
+      defaultHeaders: { 'x-chaperone-key': key },
+    })
+    await chat(client, 'own')
+    expect(shown.at(-1)?.authorization).toBe('Bearer sk-own')
+    expect(JSON.stringify(shown.at(-1))).not.toContain(key)
+  })
+
+  test('where only a key of ours is shown, the caller is told', async () => {
+    const before = shown.length
+    expect(await failure(chat(openai(key), 'own'))).toMatchObject({ status: 401, code: 'missing_provider_key' })
+    expect(shown.length).toBe(before)
   })
 })
 

@@ -34,6 +34,15 @@ export const secret = z
   .regex(/^\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$/, secretHint)
   .describe('A reference to a secret: ${env:NAME} or ${file:/path}. A file is read again when it changes.')
 
+const keyHint = `${secretHint}; or ${'${client}'}, the caller's own key`
+/** A provider's key: a reference to a secret, or the caller's own. */
+export const providerKey = z
+  .string(keyHint)
+  .regex(/^\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+|client)\}$/, keyHint)
+  .describe(
+    'A reference to the key: ${env:NAME} or ${file:/path}, read again when it changes. Or ${client}: the key that the caller shows is passed on to this provider.',
+  )
+
 export const port = z.int().min(1).max(65535).describe('A TCP port')
 const addressHint = 'must be an IP address such as 127.0.0.1, 0.0.0.0 or ::1'
 export const address = z
@@ -47,7 +56,9 @@ export const baseUrl = z
 
 /** A condition or value in CEL. Compiled when the rules are loaded. */
 export const expression = z
-  .string('must be a CEL expression in quotes, such as "true"')
+  .string({
+    error: ({ code }) => (code === 'invalid_type' ? 'must be a CEL expression in quotes, such as "true"' : undefined),
+  })
   .min(1)
   .max(4096)
   .describe('A CEL expression; see docs/policies.md for its variables')

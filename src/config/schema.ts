@@ -3,7 +3,7 @@ import { guards } from './guards.ts'
 import { identities, listenerIdentity, teams } from './identities.ts'
 import { alerts, budgets, limits } from './limits.ts'
 import { policies } from './policies.ts'
-import { address, baseUrl, duration, name, port, secret } from './primitives.ts'
+import { address, baseUrl, duration, name, port, providerKey, secret } from './primitives.ts'
 import { aliases, prompts } from './prompts.ts'
 
 export { durationMs } from './primitives.ts'
@@ -59,7 +59,7 @@ const openai = z
     type: z.literal('openai').describe('The kind of provider'),
     ...providerBase,
     baseUrl: baseUrl.default('https://api.openai.com/v1'),
-    apiKey: secret,
+    apiKey: providerKey,
     organization: z.string().optional().describe('The OpenAI-Organization header'),
     project: z.string().optional().describe('The OpenAI-Project header'),
     translateTo: z
@@ -75,7 +75,7 @@ const azureOpenai = z
     type: z.literal('azure-openai').describe('The kind of provider'),
     ...providerBase,
     baseUrl: baseUrl.describe('https://RESOURCE.openai.azure.com'),
-    apiKey: secret.optional().describe('The resource’s key. Either this or bearerToken.'),
+    apiKey: providerKey.optional().describe('The resource’s key, or ${client}. Either this or bearerToken.'),
     bearerToken: secret.optional().describe('A Microsoft Entra ID token, kept fresh in a file by someone else'),
     apiVersion: z
       .string()
@@ -94,7 +94,7 @@ const anthropic = z
     type: z.literal('anthropic').describe('The kind of provider'),
     ...providerBase,
     baseUrl: baseUrl.default('https://api.anthropic.com'),
-    apiKey: secret,
+    apiKey: providerKey,
     version: z.string().default('2023-06-01').describe('anthropic-version, where the client sent none'),
   })
   .meta({ title: 'Anthropic' })
@@ -105,7 +105,7 @@ const gemini = z
     type: z.literal('gemini').describe('The kind of provider'),
     ...providerBase,
     baseUrl: baseUrl.default('https://generativelanguage.googleapis.com/v1beta'),
-    apiKey: secret,
+    apiKey: providerKey,
   })
   .meta({ title: 'Gemini' })
   .describe('Google Gemini API')
@@ -146,7 +146,9 @@ const openaiCompatible = z
     type: z.literal('openai-compatible').describe('The kind of provider'),
     ...providerBase,
     baseUrl,
-    apiKey: secret.optional().describe('Sent as a bearer token; none: no credential is sent'),
+    apiKey: providerKey
+      .optional()
+      .describe('Sent as a bearer token, or ${client}: the caller’s own key; none: no credential is sent'),
     apis: z
       .array(z.enum(['chat', 'completions', 'embeddings', 'responses', 'messages']))
       .min(1)

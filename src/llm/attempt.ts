@@ -245,8 +245,12 @@ export class Attempt implements Exchange {
   }
 
   #noCredential(error: unknown): RequestTransform {
-    this.#plan.report(error)
     this.result = 'unsent'
+    if (error instanceof ApiError) {
+      this.error = error
+      return { type: 'answer', answer: this.#localAnswer(error) }
+    }
+    this.#plan.report(error)
     this.error = new ApiError(
       502,
       'api_error',

@@ -1,3 +1,5 @@
+import type { Identity } from '../identity/identity.ts'
+import { looksLikeKey } from '../identity/key-text.ts'
 import type { AgentRequest } from '../protocol.ts'
 import type { Conversation, JsonObject } from './conversation.ts'
 import { countClients } from './count-tokens.ts'
@@ -80,6 +82,21 @@ export function wantsStream({ stream, operation }: Call, json: JsonObject): bool
   return stream ?? (json.stream === true && operation !== 'embeddings' && operation !== 'count_tokens')
 }
 
+/**
+ * The key of a provider's that the caller shows, wherever its SDK puts it. What proves who it is to this gateway is none: our own
+ * keys never, and a bearer token not where it was taken for a JWT.
+ */
+function providerKeyOf(headers: ReadonlyMap<string, string>, identity: Pick<Identity, 'kind'> | undefined) {
+  const bearer = /^Bearer +(\S+)$/i.exec(headers.get('authorization') ?? '')?.[1]
+  const shown = [
+    identity?.kind === 'jwt' ? undefined : bearer,
+    headers.get('x-api-key'),
+    headers.get('api-key'),
+    headers.get('x-goog-api-key'),
+  ]
+  return shown.find((key) => key !== undefined && /^[\x21-\x7e]{1,4096}$/.test(key) && !looksLikeKey(key))
+}
+
 /** A request whose body is JSON. */
 export class ParsedRequest implements ClientRequest {
   readonly operation: Operation
@@ -92,8 +109,18 @@ export class ParsedRequest implements ClientRequest {
   readonly headers: ClientHeaders
   #conversation: Conversation | undefined
 
-  /** @param edited the body as the rules changed it, where they did */
-  constructor(call: Call, model: string, request: AgentRequest, json: JsonObject, edited = json) {
+  /**
+   * @param edited the body as the rules changed it, where they did
+   * @param identity who the caller was found to be, so that what proved it is not taken for a provider's key
+   */
+  constructor(
+    call: Call,
+    model: string,
+    request: AgentRequest,
+    json: JsonObject,
+    edited = json,
+    identity?: Pick<Identity, 'kind'>,
+  ) {
     this.operation = call.operation
     this.format = call.format
     this.model = model
@@ -106,6 +133,7 @@ export class ParsedRequest implements ClientRequest {
       'anthropic-version': headers.get('anthropic-version'),
       'anthropic-beta': headers.get('anthropic-beta'),
       'openai-beta': headers.get('openai-beta'),
+      credential: providerKeyOf(headers, identity),
     }
   }
 

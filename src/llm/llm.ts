@@ -109,7 +109,7 @@ export class LlmProtocol implements Protocol {
     const model = this.#model(ask, name)
     const governance = this.#governance
     if (governance.idle && this.#rules.prompts.empty)
-      return this.#plan(ask, new ParsedRequest(call, name, request, json), model)
+      return this.#plan(ask, new ParsedRequest(call, name, request, json, json, identity), model)
     const facts = factsOf(ask, name, governance)
     const verdict = governance.policies.decide(facts)
     if (verdict.effect === 'deny') throw notAllowed(verdict)
@@ -128,7 +128,7 @@ export class LlmProtocol implements Protocol {
     downgraded?: string,
   ): Maybe<Decision> {
     const { request, call } = ask
-    const client = new ParsedRequest(call, facts.model, request, ask.json, json)
+    const client = new ParsedRequest(call, facts.model, request, ask.json, json, ask.identity)
     if (!this.#governance.metered) return this.#plan(ask, client, model, { session })
     const admission = this.#governance.admit(
       facts,

@@ -30,7 +30,7 @@ export function anthropic(name: string, rule: ProviderRuleOf<'anthropic'>, secre
     quirks: standardQuirks,
     route: (operation) => routes[operation],
     authorize(request, client) {
-      request.headers['x-api-key'] = secretHeader(name, rule.apiKey, secrets)
+      request.headers['x-api-key'] = secretHeader(name, rule.apiKey, secrets, client)
       request.headers['anthropic-version'] = version
       passHeaders(['anthropic-version', 'anthropic-beta'], client, request.headers)
     },

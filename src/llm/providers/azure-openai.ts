@@ -28,8 +28,8 @@ export function azureOpenai(name: string, rule: ProviderRuleOf<'azure-openai'>, 
       ? datedRoutes(root, version.date, rule)
       : versionlessRoutes(`${root}/v1`, version.query, rule.translateTo),
     shape: shapeCount,
-    authorize({ headers }) {
-      if (rule.apiKey !== undefined) headers['api-key'] = secretHeader(name, rule.apiKey, secrets)
+    authorize({ headers }, client) {
+      if (rule.apiKey !== undefined) headers['api-key'] = secretHeader(name, rule.apiKey, secrets, client)
       else if (rule.bearerToken !== undefined)
         headers.authorization = `Bearer ${secretHeader(name, rule.bearerToken, secrets)}`
       else throw new CredentialError(`provider ${name}: has neither apiKey nor bearerToken`)

@@ -30,8 +30,8 @@ export function gemini(name: string, rule: ProviderRuleOf<'gemini'>, secrets: Se
       return { operation, dialect: 'gemini', path: at + generateMethod(stream), model }
     },
     shape,
-    authorize(request) {
-      request.headers['x-goog-api-key'] = secretHeader(name, rule.apiKey, secrets)
+    authorize(request, client) {
+      request.headers['x-goog-api-key'] = secretHeader(name, rule.apiKey, secrets, client)
     },
   }
 }

@@ -1,3 +1,4 @@
+import { ApiError } from '../errors.ts'
 import { type ClientHeaders, CredentialError, type Secrets } from './provider.ts'
 
 /** What a header's value may hold without doubt: visible ASCII. */
@@ -9,8 +10,13 @@ const visible = /^[\x21-\x7e]+$/
  * @throws {CredentialError} where it is missing, or holds blanks, control or other characters that would break the
  *   header; the message names provider and reference, never the value.
  */
-export function secretHeader(provider: string, reference: string, secrets: Secrets): string {
-  const value = resolveSecret(provider, reference, secrets)
+export function secretHeader(
+  provider: string,
+  reference: string,
+  secrets: Secrets,
+  client: ClientHeaders = {},
+): string {
+  const value = reference === callersOwn ? callersKey(provider, client) : resolveSecret(provider, reference, secrets)
   if (!visible.test(value))
     throw new CredentialError(
       `provider ${provider}: ${reference} holds characters that a header cannot carry; it should be the bare key, on one line`,
@@ -47,4 +53,17 @@ export function passHeaders(names: readonly string[], client: ClientHeaders, hea
     const value = client[name]
     if (value !== undefined) headers[name] = value
   }
+}
+
+/** A provider's `apiKey` that passes the caller's own key on. */
+const callersOwn = '${client}'
+
+function callersKey(provider: string, { credential }: ClientHeaders): string {
+  if (credential !== undefined) return credential
+  throw new ApiError(
+    401,
+    'authentication_error',
+    `The provider ${provider} is used with your own key here. Show it where your SDK takes its API key.`,
+    { code: 'missing_provider_key' },
+  )
 }

@@ -37,7 +37,8 @@ export function openaiCompatible(name: string, rule: ProviderRuleOf<'openai-comp
     quirks: rule.quirks,
     route: (operation) => routes[operation],
     authorize({ headers }, client) {
-      if (rule.apiKey !== undefined) headers.authorization = `Bearer ${secretHeader(name, rule.apiKey, secrets)}`
+      if (rule.apiKey !== undefined)
+        headers.authorization = `Bearer ${secretHeader(name, rule.apiKey, secrets, client)}`
       if (hasMessages) {
         headers['anthropic-version'] = messagesVersion
         passHeaders(['anthropic-version', 'anthropic-beta'], client, headers)

@@ -24,7 +24,7 @@ export function openai(name: string, rule: ProviderRuleOf<'openai'>, secrets: Se
     route: (operation) => routes[operation],
     shape: shapeCount,
     authorize(request, client) {
-      request.headers.authorization = `Bearer ${secretHeader(name, rule.apiKey, secrets)}`
+      request.headers.authorization = `Bearer ${secretHeader(name, rule.apiKey, secrets, client)}`
       Object.assign(request.headers, scope)
       passHeaders(['openai-beta'], client, request.headers)
     },

@@ -36,6 +36,10 @@ export interface Route {
 }
 
 /** The client's headers a provider may want to pass on: anthropic-version, anthropic-beta, openai-beta. */
+/**
+ * The client's headers that a provider may want, and as `credential` the key that it showed, where that is no key or token of ours:
+ * for providers whose rule passes it on.
+ */
 export type ClientHeaders = Readonly<Record<string, string | undefined>>
 
 /** Where providers get the values that the rules only refer to. */

@@ -49,6 +49,17 @@ export function context(model: string = models.sonnet45): RequestContext & { dro
   }
 }
 
+/** @returns the ApiError that is thrown; any other error goes on */
+export function errorOf(run: () => unknown): ApiError {
+  try {
+    run()
+  } catch (error) {
+    if (error instanceof ApiError) return error
+    throw error
+  }
+  throw new Error('nothing was thrown')
+}
+
 /** AWS's own encoder of frames. */
 export const codec = new EventStreamCodec(
   (bytes) => (typeof bytes === 'string' ? bytes : Buffer.from(bytes).toString('utf8')),
