@@ -73,7 +73,8 @@ export function defaultRules(env: NodeJS.ProcessEnv, demoUrl?: string): { rules:
   const models: Models = {}
   for (const { name, rule, models: families } of known) {
     const made = rule(env)
-    if (!made) continue
+    // One without families of its own can only be the one for every other name.
+    if (!made || (families.length === 0 && Object.keys(providers).length > 0)) continue
     providers[name] = made
     for (const family of families) models[family] = { targets: [{ provider: name }] }
   }

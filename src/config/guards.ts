@@ -46,9 +46,9 @@ const guard = z
       .describe('Asks a service of yours'),
     moderation: z
       .strictObject({
-        baseUrl: httpUrl.default('https://api.openai.com/v1'),
+        baseUrl: httpUrl.default('https://api.openai.com/v1').describe('Where the API lives'),
         apiKey: secret,
-        model: z.string().min(1).default('omni-moderation-latest'),
+        model: z.string().min(1).default('omni-moderation-latest').describe('The moderation model'),
         categories: z
           .record(z.string().min(1), z.number().min(0).max(1))
           .default({})

@@ -22,7 +22,7 @@ const prompt = z
 export const prompts = z.record(name, prompt).describe('What is added to requests, in the order of the file')
 
 export const aliases = z
-  .record(z.string().min(1).max(200), z.string().min(1).max(200))
+  .record(z.string().min(1).max(200), z.string().min(1).max(200).describe('The model that is meant'))
   .describe('Other names of models: what a client asks for, and the model that is meant')
 
 export type PromptRule = z.output<typeof prompt>

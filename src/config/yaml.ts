@@ -30,7 +30,9 @@ export interface Source {
 /** After the first few errors of form, the others are mostly consequences. */
 const mostErrors = 5
 const deepest = 64
-/** Values after anchors are unfolded. */
+/** Each is looked up among all before it. */
+const mostAliases = 1000
+/** Values after aliases are unfolded. */
 const mostValues = 500_000
 
 /**
@@ -109,6 +111,7 @@ function coreTag(type: string): string {
 function misusesIn({ contents }: Document.Parsed): Misuse[] {
   const found: Misuse[] = []
   const anchors = new Set<string>()
+  let aliases = 0
   const look = (node: unknown, depth: number): void => {
     if (!isNode(node)) return
     const offset = offsetAt(node)
@@ -117,6 +120,8 @@ function misusesIn({ contents }: Document.Parsed): Misuse[] {
       return
     }
     if (isAlias(node)) {
+      if (++aliases === mostAliases + 1)
+        found.push({ offset, message: `is one alias too many: there must be at most ${mostAliases}` })
       if (!anchors.has(node.source)) found.push({ offset, message: `there is no anchor &${node.source} before this` })
       return
     }
