@@ -1,18 +1,6 @@
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isNode,
-  isPair,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  type Pair,
-  parseDocument,
-  type YAMLError,
-} from 'yaml'
+import { isMap, isNode, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLError } from 'yaml'
 import { aboutFile, type Diagnostic, type Place, type RuleFile } from './diagnostic.ts'
+import { deepest, keyOf, misusesIn, offsetAt, tooDeep } from './misuse.ts'
 import type { Path } from './path.ts'
 
 /** A file that was parsed. */
@@ -29,9 +17,6 @@ export interface Source {
 
 /** After the first few errors of form, the others are mostly consequences. */
 const mostErrors = 5
-const deepest = 64
-/** Each is looked up among all before it. */
-const mostAliases = 1000
 /** Values after aliases are unfolded. */
 const mostValues = 500_000
 
@@ -90,82 +75,6 @@ function inWords({ code, message }: YAMLError): string {
     default:
       return message.charAt(0).toLowerCase() + message.slice(1)
   }
-}
-
-const tooDeep = `must not be nested more than ${deepest} levels deep`
-
-/** Something that is YAML and yet nothing that rules are written with. */
-interface Misuse {
-  offset: number
-  message: string
-  /** Where the first of two is. */
-  before?: number
-}
-
-const plainTags = new Set(['!', ...['str', 'int', 'float', 'bool', 'null', 'map', 'seq'].map(coreTag)])
-
-function coreTag(type: string): string {
-  return `tag:yaml.org,2002:${type}`
-}
-
-function misusesIn({ contents }: Document.Parsed): Misuse[] {
-  const found: Misuse[] = []
-  const anchors = new Set<string>()
-  let aliases = 0
-  const look = (node: unknown, depth: number): void => {
-    if (!isNode(node)) return
-    const offset = offsetAt(node)
-    if (depth > deepest) {
-      found.push({ offset, message: tooDeep })
-      return
-    }
-    if (isAlias(node)) {
-      if (++aliases === mostAliases + 1)
-        found.push({ offset, message: `is one alias too many: there must be at most ${mostAliases}` })
-      if (!anchors.has(node.source)) found.push({ offset, message: `there is no anchor &${node.source} before this` })
-      return
-    }
-    if (node.anchor) anchors.add(node.anchor)
-    if (node.tag && !plainTags.has(node.tag))
-      found.push({ offset, message: `must be written without the tag ${node.tag.replace(coreTag(''), '!!')}` })
-    if (isScalar(node) && typeof node.value === 'number' && !Number.isFinite(node.value))
-      found.push({ offset, message: 'must be a finite number' })
-    else if (isSeq(node)) for (const item of node.items) look(isPair(item) ? item.value : item, depth + 1)
-    else if (isMap(node)) {
-      const keys = new Map<string, number>()
-      for (const { key, value } of node.items) {
-        found.push(...misusesOfKey(key, keys))
-        look(key, depth + 1)
-        look(value, depth + 1)
-      }
-    }
-  }
-  look(contents, 0)
-  return found
-}
-
-/** @param keys those before it, and where they are */
-function misusesOfKey(key: unknown, keys: Map<string, number>): Misuse[] {
-  const name = keyOf(key)
-  const offset = offsetAt(key)
-  const before = keys.get(name)
-  if (before !== undefined) return [{ offset, message: `${JSON.stringify(name)} must stand here once only`, before }]
-  keys.set(name, offset)
-  if (name === '<<')
-    return [
-      { offset, message: 'merge keys (<<) are not part of YAML 1.2; write the keys out, or use an alias for all' },
-    ]
-  // A key that JavaScript would take for something else is dropped by what reads it.
-  if (name === '__proto__') return [{ offset, message: '"__proto__" must not be used as a name' }]
-  return []
-}
-
-function keyOf(key: unknown): string {
-  return String(isScalar(key) ? key.value : key)
-}
-
-function offsetAt(node: unknown): number {
-  return isNode(node) ? (node.range?.[0] ?? 0) : 0
 }
 
 /** @returns what there is too much of, with every alias unfolded; an alias inside its own anchor is endless */
