@@ -73,7 +73,7 @@ export function readException(
   name: string,
   body: JsonObject | undefined,
 ): { status: number; code: string; message: string } {
-  const meaning = meaningOf(canonical(name)) ?? { status: 502, type: 'api_error' }
+  const meaning = meaningOf(name) ?? { status: 502, type: 'api_error' }
   const message = messageOf(body) ?? `The provider's answer broke off with ${name || 'an unknown error'}. Try again.`
   return { status: meaning.status, code: codeOf(meaning, message) ?? meaning.type, message }
 }
@@ -83,7 +83,7 @@ export function exceptionName(body: JsonObject | undefined): string | undefined 
   // An operation that AWS does not know is answered with status 200 and its error under `Output`.
   const type = wordsOf(body?.__type) ?? wordsOf(objectOf(body?.Output).__type)
   // `com.amazon.coral.validate#ValidationException`, and in some services a `:` with a URL behind it.
-  return type?.replace(/:.*$/s, '').replace(/^.*#/s, '')
+  return type?.replace(/:.*$/s, '').replace(/^.*#/s, '') || undefined
 }
 
 function meaningOf(name: string | undefined): Meaning | undefined {

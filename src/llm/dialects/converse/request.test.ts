@@ -1,7 +1,10 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Conversation, JsonObject } from '../../conversation.ts'
+import type { Conversation, JsonObject, Part } from '../../conversation.ts'
+import { ApiError } from '../../errors.ts'
 import { drops, writeRequest } from './request.ts'
 import { context, conversation, errorOf, models } from './testing.ts'
+import type { Message } from './wire.ts'
 
 const write = (fields: Partial<Conversation>, model?: string) => {
   const target = context(model)
@@ -159,5 +162,71 @@ describe('what has no place is', () => {
       const error = errorOf(() => write({ extra: { [field]: value } }))
       expect(error).toMatchObject({ status: 400, code: 'invalid_value', param: field })
     }
+  })
+})
+
+describe('whatever a conversation holds', () => {
+  const words = fc.oneof(fc.string(), fc.constantFrom('', ' '))
+  const cache = fc.constantFrom(undefined, { ttl: '5m' as const }, { ttl: '1h' as const })
+  const png = { kind: 'base64', mediaType: 'image/png', data: 'AA==' }
+  const media = fc.oneof(
+    { weight: 9, arbitrary: fc.constantFrom(png, { kind: 'url', url: 's3://b/a.png' }) },
+    fc.record({ kind: fc.constant('base64'), mediaType: words, data: words }),
+    fc.record({ kind: fc.constant('url'), url: words }),
+  )
+  const text = fc.record({ type: fc.constant('text'), text: words, cache })
+  const content = fc.oneof(
+    text,
+    fc.record({ type: fc.constant('image'), media, cache }),
+    fc.record({ type: fc.constant('document'), media: fc.record({ kind: fc.constant('text'), text: words }), cache }),
+  )
+  const result = fc.array(content, { maxLength: 2 })
+  const args = fc.oneof({ weight: 9, arbitrary: fc.constantFrom('', '{}', '{"a":1}') }, words)
+  const signature = fc.record({ origin: fc.constantFrom('bedrock', 'anthropic'), value: words })
+  const call = fc.record({ type: fc.constant('tool_call'), id: words, name: words, arguments: args, cache })
+  const said = {
+    system: text,
+    user: fc.oneof(content, fc.record({ type: fc.constant('tool_result'), id: words, content: result, cache })),
+    assistant: fc.oneof(
+      text,
+      call,
+      fc.record({ type: fc.constant('reasoning'), text: words, signature }),
+      fc.record({ type: fc.constant('refusal'), text: words }),
+    ),
+  }
+  const turn = fc.constantFrom('system' as const, 'user' as const, 'assistant' as const).chain((role) => {
+    const parts = fc.oneof({ weight: 19, arbitrary: said[role] }, said.user) as unknown as fc.Arbitrary<Part>
+    return fc.record({ role: fc.constant(role), parts: fc.array(parts, { maxLength: 3 }) })
+  })
+  const field = fc.constantFrom('guardrailConfig', 'performanceConfig', 'store', 'xyz')
+  const extra = fc.oneof(
+    { weight: 9, arbitrary: fc.constant({}) },
+    fc.dictionary(field, fc.jsonValue(), { noNullPrototype: true }),
+  )
+  const model = fc.constantFrom(...Object.values(models))
+
+  test('it is written as Bedrock takes it, or an error names what it does not', () => {
+    let written = 0
+    fc.assert(
+      fc.property(fc.array(turn, { maxLength: 4 }), extra, model, (turns, extra, model) => {
+        let messages: Message[]
+        try {
+          messages = write({ turns, extra }, model).body.messages as Message[]
+        } catch (error) {
+          expect(error).toBeInstanceOf(ApiError)
+          expect(error).toMatchObject({ status: 400, type: 'invalid_request_error', param: expect.stringMatching(/./) })
+          return
+        }
+        written++
+        for (const [at, { role, content }] of messages.entries()) {
+          expect(role).not.toBe(messages[at - 1]?.role)
+          expect(content[0]).not.toHaveProperty('cachePoint')
+          for (const block of content) if ('text' in block) expect(block.text.trim()).not.toBe('')
+        }
+      }),
+      { numRuns: 500 },
+    )
+    // Were all refused, the rules above would not have been looked at.
+    expect(written).toBeGreaterThan(100)
   })
 })

@@ -84,6 +84,16 @@ describe.each(['thinking-and-text', 'parallel-tools'])('%s', (name) => {
     )
   })
 
+  test('split at every byte it tells the same', () => {
+    const whole = read(bytes)
+    for (let at = 0; at <= bytes.length; at++) expect(read(...cut(bytes, [at]))).toEqual(whole)
+    const single = cut(
+      bytes,
+      Array.from(bytes, (_, at) => at),
+    )
+    expect(read(...single)).toEqual(whole)
+  })
+
   test('broken off anywhere before its messageStop it ends in an error', () => {
     const complete = streamOf(...events.slice(0, -1)).length
     fc.assert(
@@ -145,6 +155,27 @@ test('any order of events keeps to the rules', () => {
     fc.tuple(fc.string(), fc.dictionary(fc.string(), fc.jsonValue(), { noNullPrototype: true })),
   )
   fc.assert(fc.property(fc.array(event), (events) => keepsRules(read(streamOf(...events)))))
+})
+
+test('whatever JSON the events hold, they keep to the rules', () => {
+  const anything = fc.jsonValue()
+  const start = fc.oneof(anything, fc.record({ toolUse: fc.oneof(anything, fc.record({ toolUseId: anything })) }))
+  const thought = fc.record({ text: anything, signature: anything, redactedContent: anything })
+  const delta = fc.oneof(
+    anything,
+    fc.record({ text: anything }),
+    fc.record({ toolUse: fc.record({ input: anything }) }),
+    fc.record({ reasoningContent: fc.oneof(anything, thought) }),
+  )
+  const contentBlockIndex = fc.oneof(fc.nat(2), anything)
+  const event = fc.oneof(
+    fc.tuple(fc.constant('contentBlockStart'), fc.record({ contentBlockIndex, start })),
+    fc.tuple(fc.constant('contentBlockDelta'), fc.record({ contentBlockIndex, delta })),
+    fc.tuple(fc.constant('contentBlockStop'), fc.record({ contentBlockIndex })),
+    fc.tuple(fc.constant('messageStop'), fc.record({ stopReason: anything, additionalModelResponseFields: anything })),
+    fc.tuple(fc.constant('metadata'), fc.record({ usage: anything })),
+  )
+  fc.assert(fc.property(fc.array(event), (events) => keepsRules(read(streamOf(...(events as Recorded))))))
 })
 
 test('bytes that are no frames', () => {
@@ -214,6 +245,10 @@ test('a prompt too long is told by its words', () => {
 test('a stream without figures is complete after its messageStop', () => {
   const events = read(streamOf(['messageStart', {}], ['messageStop', { stopReason: 'max_tokens' }]))
   expect(events).toEqual([started, { type: 'finish', choice: 0, reason: 'length' }, end])
+})
+
+test('a message that does not say why it stopped has ended well, as a whole answer has', () => {
+  expect(read(streamOf(['messageStop', {}]))).toEqual([started, { type: 'finish', choice: 0, reason: 'stop' }, end])
 })
 
 test('a stop sequence is named', () => {
