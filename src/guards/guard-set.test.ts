@@ -1,8 +1,9 @@
 import { createHmac } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { inspect as inspectObject } from 'node:util'
 import fc from 'fast-check'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { guards as schema } from '../config/guards.ts'
 import { factsOf } from '../policy/facts-of.ts'
 import { GuardSet } from './guard-set.ts'
@@ -39,7 +40,7 @@ describe('what is found', () => {
       '[CARD_1] and [EMAIL_1]',
       'again [CARD_1], [EMAIL_2]',
     ])
-    expect(found).toEqual(['pii CARD mask', 'pii EMAIL mask', 'pii CARD mask', 'pii EMAIL mask'])
+    expect(found).toEqual(['pii CARD mask', 'pii EMAIL mask'])
   })
 
   test('is refused by name and kind, without the text', () => {
@@ -111,6 +112,38 @@ describe('restoring', () => {
     )
   })
 
+  test('what the model says by itself stays masked where the guard looks at answers too', () => {
+    const session = sessionOf({ pii: { detect: ['card'], action: 'mask', restore: true } })
+    void session.request([`charge ${card}`])
+    const answer = `Charged [CARD_1], not 5555 5555 5555 4444, and not ${card}.`
+    const expected = `Charged ${card}, not [CARD_2], and not ${card}.`
+    expect(session.response([answer])).toEqual([expected])
+    expect(streamed(session, answer, [3])).toBe(expected)
+  })
+
+  test('JSON stays JSON: what is put back is escaped as it must be, and was kept as it means', () => {
+    const quote = 'say "hi"\n'
+    const session = sessionOf({
+      quotes: {
+        detect: [{ regex: 'say \\\\?"[a-z]+\\\\?"(?:\\n|\\\\n)', label: 'QUOTE' }],
+        action: 'mask',
+        on: ['request'],
+        restore: true,
+      },
+    })
+    expect(session.request([quote, JSON.stringify({ quote })])).toEqual(['[QUOTE_1]', '{"quote":"[QUOTE_1]"}'])
+    for (const answer of ['{"a":"[QUOTE_1]"}', ' {"a":"[QUOTE_1]"}'])
+      for (const written of [(session.response([answer]) as string[])[0]!, streamed(session, answer, [2])])
+        expect(JSON.parse(written)).toEqual({ a: quote })
+    expect(session.response(['It was [QUOTE_1]'])).toEqual([`It was ${quote}`])
+  })
+
+  test('names that are in the request already are not given again', () => {
+    const session = sessionOf(rules)
+    expect(session.request(['earlier: [CARD_1]', `now ${card}`])).toEqual(['earlier: [CARD_1]', 'now [CARD_2]'])
+    expect(session.response(['[CARD_1] and [CARD_2]'])).toEqual([`[CARD_1] and ${card}`])
+  })
+
   test('another request’s placeholders mean nothing', () => {
     void sessionOf(rules).request([card])
     expect(sessionOf(rules).response(['[CARD_1]'])).toEqual(['[CARD_1]'])
@@ -130,38 +163,6 @@ function streamed(session: GuardSession, text: string, sizes: readonly number[])
 }
 
 describe('streams', () => {
-  const rules = { all: { detect: ['card', 'iban', 'email', 'phone', 'secret'] as const, action: 'mask' as const } }
-  const words = fc.constantFrom(
-    ...[card, 'DE89 3704 0044 0532 0130 00', 'ann@example.com', '+49 30 901820', 'sk-proj-abcdefghijklmnopqrstuvwx'],
-    ...[' ', '. ', 'hello ', 'x', '1', '-', '+', '\n', 'é', 'the 4 of 12 ', 'A'.repeat(50)],
-  )
-
-  test('say the same as whole texts, wherever they are split', () => {
-    fc.assert(
-      fc.property(
-        fc.array(words, { maxLength: 60 }),
-        fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 20 }),
-        (parts, sizes) => {
-          const text = parts.join('')
-          const whole = (
-            sessionOf({ all: { ...rules.all, detect: [...rules.all.detect] } }).response([text]) as string[]
-          )[0]
-          expect(streamed(sessionOf({ all: { ...rules.all, detect: [...rules.all.detect] } }), text, sizes)).toBe(whole)
-        },
-      ),
-      { numRuns: 300 },
-    )
-  })
-
-  test('hold back no more than a window', () => {
-    const guarded = sessionOf({ pii: { detect: ['card'], action: 'mask' } }).stream()
-    let written = ''
-    for (let i = 0; i < 100; i++) {
-      written += guarded.push('ten chars ')
-      expect((i + 1) * 10 - written.length).toBeLessThanOrEqual(64)
-    }
-  })
-
   test('let no character of what is refused out', () => {
     const guarded = sessionOf({ pii: { detect: ['card'], action: 'deny' } }).stream()
     let written = ''
@@ -171,13 +172,11 @@ describe('streams', () => {
     expect(written).not.toMatch(/\d/)
   })
 
-  test('a finding without an end is held only so long', () => {
-    const guarded = sessionOf({ pii: { detect: [{ regex: 'x+', label: 'X' }], action: 'mask' } }).stream()
-    let written = ''
-    for (let i = 0; i < 100; i++) written += guarded.push('x'.repeat(1_000))
-    written += guarded.end()
-    expect(written).toMatch(/^\[X_1\]/)
-    expect(written.length).toBeLessThan(1_000)
+  test('go on at once where guards only alert', () => {
+    const guarded = sessionOf({ watch: { detect: ['card'], action: 'alert' } }).stream()
+    for (const sign of card) expect(guarded.push(sign)).toBe(sign)
+    expect(guarded.end()).toBe('')
+    expect(found).toEqual(['watch CARD alert'])
   })
 })
 
@@ -227,14 +226,30 @@ describe('services that are asked', () => {
     await expect(sessionOf({ ask: { webhook: { url }, action: 'deny' } }).request(['x'])).rejects.toThrow(
       'The guard ask of this gateway does not let this pass. It names a project. Change it and try again.',
     )
-    expect(await sessionOf({ ask: { webhook: { url }, action: 'alert' } }).request(['x'])).toEqual(['x'])
-    expect(found.at(-1)).toBe('ask FLAGGED alert')
+  })
+
+  test('nothing waits for one that only alerts, and nothing is refused where it fails', async () => {
+    const asked: string[] = []
+    const url = await serve((body) => {
+      asked.push(...JSON.parse(body).texts)
+      return asked.length > 2 ? undefined : { action: 'deny' }
+    })
+    const session = sessionOf({ ask: { webhook: { url }, action: 'alert' } })
+    expect(session.request(['x'])).toEqual(['x'])
+    const guarded = session.stream()
+    expect(guarded.push('some ')).toBe('some ')
+    expect(guarded.push('words')).toBe('words')
+    expect(guarded.end()).toBe('')
+    await vi.waitFor(() => expect(asked.sort()).toEqual(['some words', 'x']))
+    await vi.waitFor(() => expect(found).toEqual(['ask FLAGGED alert']))
+    void session.request(['y'])
+    await vi.waitFor(() => expect(reports).toHaveLength(1))
   })
 
   test.each([
     ['an error', undefined],
-    ['no JSON', 'x'],
-    ['another form', { action: 'perhaps' }],
+    ['no JSON', 'quoted words'],
+    ['another form', { action: 'quoted' }],
     ['another number of texts', { action: 'mask', texts: [] }],
   ])('%s is a failure, and the rule says what holds then', async (_, answer) => {
     const url = await serve(() => answer)
@@ -245,6 +260,29 @@ describe('services that are asked', () => {
       'x',
     ])
     expect(reports).toHaveLength(2)
+    expect(inspectObject(reports)).not.toContain('quoted')
+  })
+
+  test('an answer that is too long is a failure, and so is one that sends elsewhere', async () => {
+    const endless = await serve(() => `"${'x'.repeat(1_100_000)}"`)
+    const elsewhere = createServer((_, response) => response.writeHead(307, { location: endless }).end())
+    servers.push(elsewhere)
+    await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve))
+    const { port } = elsewhere.address() as AddressInfo
+    for (const url of [endless, `http://127.0.0.1:${port}`])
+      await expect(sessionOf({ ask: { webhook: { url }, action: 'deny' } }).request(['x'])).rejects.toThrow(GuardDenied)
+    expect(String((reports[0] as Error).cause)).toContain('its answer is too long')
+  })
+
+  test('what guards have masked, those that are asked do not see', async () => {
+    let seen: unknown
+    const url = await serve((body) => {
+      seen = JSON.parse(body).texts
+      return { action: 'pass' }
+    })
+    const session = sessionOf({ ask: { webhook: { url }, action: 'deny' }, pii: { detect: ['card'], action: 'mask' } })
+    expect(await session.request([card])).toEqual(['[CARD_1]'])
+    expect(seen).toEqual(['[CARD_1]'])
   })
 
   test('one that is slow has its time', async () => {

@@ -1,10 +1,12 @@
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
+import type { GuardRule } from '../config/guards.ts'
 import { GuardDenied } from './guards.ts'
 
 /** A service that is asked about texts. */
 export interface RemoteGuard {
   readonly name: string
+  readonly action: GuardRule['action']
   readonly onFailure: 'deny' | 'allow'
   readonly message: string | undefined
   /** @returns what it says. @throws {Error} where it does not answer well */
@@ -25,7 +27,8 @@ export type Verdict =
   | { action: 'deny'; reason?: string }
   | { action: 'mask'; texts: readonly string[] }
 
-const longestAnswer = 4 * 1024 * 1024
+/** An answer is no longer than this, or twice what was asked. */
+const longestAnswer = 1024 * 1024
 const verdictSchema = z.discriminatedUnion('action', [
   z.object({ action: z.literal('pass') }),
   z.object({ action: z.literal('deny'), message: z.string().max(500).optional() }),
@@ -44,7 +47,8 @@ export function askWebhook({ url, timeoutMs, secret }: WebhookOptions): RemoteGu
   return async (phase, texts, { id, model, operation, user, team }) => {
     const body = JSON.stringify({ phase, texts, request: { id, model, operation, identity: { user, team } } })
     const signature = secret && createHmac('sha256', secret()).update(body).digest('hex')
-    const answer = verdictSchema.parse(
+    const answer = shaped(
+      verdictSchema,
       await post(
         url,
         body,
@@ -85,7 +89,8 @@ export function askModeration({ baseUrl, timeoutMs, model, categories, key }: Mo
   return async (_phase, texts) => {
     const input = texts.filter((text) => text.trim() !== '')
     if (input.length === 0) return { action: 'pass' }
-    const { results } = moderationSchema.parse(
+    const { results } = shaped(
+      moderationSchema,
       await post(`${baseUrl.replace(/\/$/, '')}/moderations`, JSON.stringify({ model, input }), timeoutMs, {
         authorization: `Bearer ${key()}`,
       }),
@@ -107,6 +112,14 @@ export function askModeration({ baseUrl, timeoutMs, model, categories, key }: Mo
   }
 }
 
+/** Says of a wrong answer where it is wrong, and nothing of what it holds. */
+function shaped<T>(schema: z.ZodType<T>, answer: unknown): T {
+  const read = schema.safeParse(answer)
+  if (read.success) return read.data
+  const { code, path } = read.error.issues[0]!
+  throw new Error(`its answer has another form: ${code} at ${path.join('.') || 'the top'}`)
+}
+
 async function post(url: string, body: string, timeoutMs: number, headers: Record<string, string>): Promise<unknown> {
   const response = await fetch(url, {
     method: 'POST',
@@ -119,14 +132,20 @@ async function post(url: string, body: string, timeoutMs: number, headers: Recor
     await response.body?.cancel()
     throw new Error(`it answered ${response.status}`)
   }
+  const most = Math.max(longestAnswer, 2 * Buffer.byteLength(body))
   let length = 0
   const pieces: Uint8Array[] = []
   for await (const piece of response.body ?? []) {
     length += piece.length
-    if (length > longestAnswer) throw new Error('its answer is too long')
+    if (length > most) throw new Error('its answer is too long')
     pieces.push(piece)
   }
-  return JSON.parse(Buffer.concat(pieces).toString('utf8'))
+  try {
+    return JSON.parse(Buffer.concat(pieces).toString('utf8'))
+  } catch {
+    // The parser's own message quotes the answer.
+    throw new Error('its answer is no JSON')
+  }
 }
 
 /** What a refused caller is told. */
