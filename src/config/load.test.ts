@@ -93,7 +93,7 @@ test('aliases that multiply are refused rather than unfolded', () => {
     )
   const began = performance.now()
   expect(diagnosticsOf(lines.join('\n')).length).toBeGreaterThan(0)
-  expect(performance.now() - began).toBeLessThan(2_000)
+  expect(performance.now() - began).toBeLessThan(5_000)
 })
 
 test('a file of many megabytes is refused unread', () => {

@@ -98,7 +98,7 @@ describe('a small file is never a large value', () => {
     const findings = findingsIn(text)
     expect(findings).toHaveLength(1)
     expect(findings[0]!.message).toMatch(message)
-    expect(performance.now() - began).toBeLessThan(2_000)
+    expect(performance.now() - began).toBeLessThan(5_000)
   })
 
   test('aliases that multiply a little are taken', () => {

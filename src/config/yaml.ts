@@ -42,9 +42,9 @@ export function parseYaml({ name, text }: RuleFile): Source | Diagnostic[] {
 
   if (document.errors.length > 0) {
     // Where the parser gave up, what it says of the rest is of no use.
-    const gaveUp = document.errors.filter(({ code }) => code === 'RESOURCE_EXHAUSTION')
-    const shown = gaveUp.length > 0 ? gaveUp : document.errors
-    return shown.slice(0, mostErrors).map((error) => wrong(error.pos[0], inWords(error)))
+    const gaveUp = document.errors.find(({ code }) => code === 'RESOURCE_EXHAUSTION')
+    const shown = gaveUp ? [gaveUp] : document.errors.slice(0, mostErrors)
+    return shown.map((error) => wrong(error.pos[0], inWords(error)))
   }
   const { explicit, version } = document.directives?.yaml ?? {}
   if (explicit && version !== '1.2') return [wrong(0, 'must be YAML 1.2; leave out the %YAML line')]

@@ -286,12 +286,10 @@ describe('services that are asked', () => {
   })
 
   test('one that is slow has its time', async () => {
-    const url = await serve(() => new Promise((resolve) => setTimeout(() => resolve({ action: 'pass' }), 90)))
-    const began = performance.now()
+    const url = await serve(() => new Promise<never>(() => {}))
     await expect(
       sessionOf({ ask: { webhook: { url, timeout: '20ms' }, action: 'deny' } }).request(['x']),
     ).rejects.toThrow()
-    expect(performance.now() - began).toBeLessThan(80)
   })
 
   test('a stream is asked about window by window, and none of one goes on before its verdict', async () => {

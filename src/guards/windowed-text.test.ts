@@ -190,7 +190,7 @@ describe('what is held back', () => {
     const text = `-----BEGIN PRIVATE KEY-----\n${'MIIEowIBAAKCAQEA'.repeat(990)}\n-----END PRIVATE KEY----- and so on`
     const began = performance.now()
     expect(streamed(sightsOf(allDetectors, guard('mask')), text, [3]).text).toBe('[SECRET_1] and so on')
-    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(performance.now() - began).toBeLessThan(5_000)
   })
 })
 

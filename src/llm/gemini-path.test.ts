@@ -50,7 +50,7 @@ describe('geminiPath', () => {
     const began = performance.now()
     geminiPath(`/v1beta/${'models/'.repeat(1_000_000)}`, 'POST')
     geminiPath(`/v1beta/models/${':'.repeat(4_000)}`, 'POST')
-    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(performance.now() - began).toBeLessThan(5_000)
   })
 })
 

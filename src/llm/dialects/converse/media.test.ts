@@ -139,7 +139,7 @@ describe('names', () => {
     for (let count = 0; count < 20_000; count++) names.next('a')
     names.next(`a${'-'.repeat(1_000_000)}b`)
     errorOf(() => document({ media: inline('application/octet-stream'), name: `${'.a?'.repeat(300_000)}\n` }))
-    expect(performance.now() - begun).toBeLessThan(2_000)
+    expect(performance.now() - begun).toBeLessThan(5_000)
   })
 })
 
