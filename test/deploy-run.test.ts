@@ -88,12 +88,13 @@ beforeAll(async () => {
   const rules = parse(readFileSync('envoy/compose/demo/chaperone.yaml', 'utf8')) as RulesInput
   rules.listeners = { default: { ...rules.listeners!.default, port: listener } }
   rules.telemetry = { ...rules.telemetry, port: telemetryPort, logLevel: 'error', accessLog: false }
-  rules.providers.demo = {
+  const { providers = {}, models = {} } = rules
+  providers.demo = {
     type: 'openai-compatible',
     baseUrl: `http://127.0.0.1:${provider}/v1`,
   }
-  rules.providers.slow = { type: 'openai-compatible', baseUrl: `${slow.url}/v1` }
-  rules.models.slow = { targets: [{ provider: 'slow' }] }
+  providers.slow = { type: 'openai-compatible', baseUrl: `${slow.url}/v1` }
+  models.slow = { targets: [{ provider: 'slow' }] }
   const file = join(directory, 'chaperone.yaml')
   writeFileSync(file, JSON.stringify(rules))
   url = `http://127.0.0.1:${listener}`

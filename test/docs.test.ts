@@ -59,13 +59,13 @@ test('docs/llm.md: its configuration serves every name it says', async () => {
   process.env.ANTHROPIC_API_KEY = 'sk-ant-docs'
   const rules = parse(text!) as RulesInput
   // The page's rules as they are, but for where the providers live.
-  const { openai, anthropic } = rules.providers
+  const { openai, anthropic } = rules.providers!
   Object.assign(openai!, { baseUrl: `${mock.url}/v1` })
   Object.assign(anthropic!, { baseUrl: mock.url })
   const gateway = await startGateway(rules)
   try {
     const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'unused', maxRetries: 0 })
-    for (const name of Object.keys(rules.models)) {
+    for (const name of Object.keys(rules.models!)) {
       const model = name.replace('*', 'x')
       const { choices } = await client.chat.completions.create({
         model,

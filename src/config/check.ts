@@ -12,6 +12,7 @@ export interface Finding {
 /** Checks what the schema cannot: names that must exist, things that exclude each other. */
 export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding[] } {
   const errors = [
+    ...something(rules),
     ...listeners(rules),
     ...providers(rules),
     ...models(rules),
@@ -30,6 +31,13 @@ export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding
       }),
     )
   return { errors, warnings }
+}
+
+function something({ models, providers, mcp }: Rules): Finding[] {
+  const empty = [models, providers, mcp.servers].every((section) => Object.keys(section).length === 0)
+  return empty
+    ? [{ path: [], message: 'there is nothing to serve: it needs models with providers, or mcp.servers' }]
+    : []
 }
 
 function listeners({ listeners, telemetry }: Rules): Finding[] {

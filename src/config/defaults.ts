@@ -1,7 +1,7 @@
 import type { RulesInput } from './schema.ts'
 
-type Providers = RulesInput['providers']
-type Models = RulesInput['models']
+type Providers = NonNullable<RulesInput['providers']>
+type Models = NonNullable<RulesInput['models']>
 
 /** A provider that a key in the environment switches on, and the families of models it is known for. */
 interface Known {

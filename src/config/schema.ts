@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { guards } from './guards.ts'
 import { identities, listenerIdentity, teams } from './identities.ts'
 import { alerts, budgets, limits } from './limits.ts'
+import { mcp } from './mcp.ts'
 import { policies } from './policies.ts'
 import { address, baseUrl, duration, name, port, providerKey, secret } from './primitives.ts'
 import { aliases, prompts } from './prompts.ts'
@@ -261,12 +262,16 @@ export const rulesSchema = z
       .meta({ minProperties: 1 })
       .prefault({ default: {} })
       .describe('Where agents connect, by names of your choosing'),
-    providers: z.record(name, provider).describe('Accounts at those who serve models, by names of your choosing'),
+    providers: z
+      .record(name, provider)
+      .default({})
+      .describe('Accounts at those who serve models, by names of your choosing'),
     models: z
       .record(
         z.string().regex(/^[^*\s]{1,200}\*?$|^\*$/, 'must be a model name without blanks; a * may stand at its end'),
         model,
       )
+      .default({})
       .describe('By the name clients use. A name may end in * (the longest match wins).'),
     prices: z
       .record(z.string().min(1), price)
@@ -284,6 +289,7 @@ export const rulesSchema = z
     alerts: alerts.prefault({}),
     guards: guards.default({}),
     prompts: prompts.default({}),
+    mcp: mcp.prefault({}),
   })
   .describe('Chaperone’s rules')
 

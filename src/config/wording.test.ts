@@ -124,9 +124,12 @@ test('text that is too long', () => {
 })
 
 test('a required key that is only misspelt is not missing as well, and one that is missing besides is', () => {
-  expect(findingsIn('provders: {}\n')).toEqual([
-    'models: is missing; it must be a mapping',
-    'provders: there is no such key here → providers',
+  expect(findingsIn(`${good}mcp: { servers: { s: { type: http, ulr: "http://x" } } }\n`)).toEqual([
+    'mcp.servers.s.ulr: there is no such key here → url',
+  ])
+  expect(findingsIn(`${good}mcp: { servers: { s: { type: stdio, comand: a, agrs: [] } } }\n`)).toEqual([
+    'mcp.servers.s.comand: there is no such key here → command',
+    'mcp.servers.s.agrs: there is no such key here → args',
   ])
 })
 

@@ -35,6 +35,9 @@ export interface ToolFacts {
   readonly server: string
   readonly name: string
   readonly arguments: Readonly<Record<string, unknown>>
+  /** What the server says of it; false where the server says nothing and the tool may well be harmless. */
+  readonly destructive?: boolean | undefined
+  readonly readOnly?: boolean | undefined
 }
 
 /** An agent that is delegated to (A2A). */
