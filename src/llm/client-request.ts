@@ -1,12 +1,12 @@
 import type { Identity } from '../identity/identity.ts'
 import { looksLikeKey } from '../identity/key-text.ts'
+import { deepest, parseObject } from '../json.ts'
 import type { AgentRequest } from '../protocol.ts'
 import type { Conversation, JsonObject } from './conversation.ts'
 import { countClients } from './count-tokens.ts'
 import { type ClientDialectName, type ClientFormat, clientDialects } from './dialects/index.ts'
 import type { Call } from './endpoints.ts'
 import { ApiError } from './errors.ts'
-import { deepest, parseObject } from './json.ts'
 import type { ClientHeaders, Operation } from './providers/provider.ts'
 
 /** A client's request, parsed once, written out once an attempt. */

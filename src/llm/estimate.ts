@@ -1,8 +1,8 @@
+import { isObject } from '../json.ts'
 import type { Use } from '../limits/admission.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { Model } from './compile.ts'
 import type { JsonObject } from './conversation.ts'
-import { isObject } from './json.ts'
 import type { LlmContext } from './plan.ts'
 
 /** The answer's length where the client sets no bound: what chats usually take. */

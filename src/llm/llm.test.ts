@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { Identity } from '../identity/identity.ts'
+import { deepest } from '../json.ts'
 import type { Admission, Use } from '../limits/admission.ts'
 import type { Decision, LocalAnswer } from '../protocol.ts'
 import type { JsonObject } from './conversation.ts'
-import { deepest } from './json.ts'
 import { agentRequest, anyone, Bench } from './testing.ts'
 
 const providers = {

@@ -1,3 +1,4 @@
+import { isObject } from '../json.ts'
 import type { ClientRequest } from './client-request.ts'
 import type { JsonObject } from './conversation.ts'
 import { tokenCounters } from './count-tokens.ts'
@@ -7,7 +8,6 @@ import { foreignMark as geminiMark } from './dialects/gemini/proof.ts'
 import { type ClientDialectName, clientDialects, type ProviderDialectName, providerDialects } from './dialects/index.ts'
 import { embeddingDialects, readEmbeddingRequest } from './embeddings/index.ts'
 import { ApiError } from './errors.ts'
-import { isObject } from './json.ts'
 import type { EmbeddingApi, Provider, Route } from './providers/provider.ts'
 import { prependMembers, replaceSpan, stringMember } from './splice.ts'
 

@@ -1,10 +1,10 @@
 import type { PromptRule } from '../config/prompts.ts'
+import { isObject } from '../json.ts'
 import type { Condition, ExpressionCompiler } from '../policy/expression.ts'
 import type { Facts } from '../policy/facts.ts'
 import type { JsonObject } from './conversation.ts'
 import type { ClientFormat } from './dialects/index.ts'
 import { ApiError } from './errors.ts'
-import { isObject } from './json.ts'
 
 /** What the rules add to requests and which parameters they allow, compiled once a revision. */
 export class Prompts {

@@ -1,6 +1,6 @@
+import { isObject } from '../json.ts'
 import type { Answer, JsonObject } from './conversation.ts'
 import type { ClientFormat } from './dialects/index.ts'
-import { isObject } from './json.ts'
 
 /**
  * Where the words are: the texts of a request body or an answer that people and models wrote, as against ids, roles, images

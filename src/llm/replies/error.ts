@@ -1,6 +1,6 @@
+import { parseObject } from '../../json.ts'
 import type { ProviderDialect } from '../dialect.ts'
 import type { ApiError } from '../errors.ts'
-import { parseObject } from '../json.ts'
 import { Collector, hold, longestHold, type Outcome, type Reply } from './reply.ts'
 
 /** An error response: read whole, and told in the client's own format. */

@@ -1,5 +1,5 @@
+import { parseObject } from '../../json.ts'
 import type { Observed, ObservedDialect } from '../dialect.ts'
-import { parseObject } from '../json.ts'
 import { Collector, garbage, hold, longestHold, type Outcome, passOn, type Reply } from './reply.ts'
 
 const longestObserved = 16 * 1024 * 1024

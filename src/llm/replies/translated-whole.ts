@@ -1,5 +1,5 @@
+import { parseObject } from '../../json.ts'
 import type { JsonObject } from '../conversation.ts'
-import { parseObject } from '../json.ts'
 import { Collector, garbage, hold, longestHold, nothing, type Outcome, type Reply } from './reply.ts'
 
 const longestAnswer = 64 * 1024 * 1024

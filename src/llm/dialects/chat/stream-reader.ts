@@ -1,7 +1,7 @@
+import { SseParser } from '../../../sse.ts'
 import type { AnswerEvent, FinishReason, JsonObject, Usage } from '../../conversation.ts'
 import type { StreamReader } from '../../dialect.ts'
 import { countOf, isObject, objectsOf, textOf } from '../../fields.ts'
-import { SseParser } from '../../sse.ts'
 import { createdOf } from './answer.ts'
 import { ChoiceReader } from './choice-reader.ts'
 import { errorOf } from './errors.ts'

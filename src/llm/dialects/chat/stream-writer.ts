@@ -1,7 +1,7 @@
+import { sse } from '../../../sse.ts'
 import type { AnswerEvent, JsonObject, TokenLogprob, Usage } from '../../conversation.ts'
 import type { AnswerContext, StreamWriter } from '../../dialect.ts'
 import { ApiError, errorTypeOf } from '../../errors.ts'
-import { sse } from '../../sse.ts'
 import { writeError } from '../openai/errors.ts'
 import { writeSignature } from './answer.ts'
 import { failedAnswer, writeFinish } from './finish.ts'

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { parseObject } from '../../../json.ts'
 import {
   type Conversation,
   type JsonObject,
@@ -9,7 +10,6 @@ import {
   type Turn,
 } from '../../conversation.ts'
 import type { RequestContext } from '../../dialect.ts'
-import { parseObject } from '../../json.ts'
 import { ownOpaque } from '../../opaque.ts'
 import { cachePoint } from './cache.ts'
 import { DocumentNames, writeAudio, writeDocument, writeImage } from './media.ts'

@@ -1,7 +1,7 @@
+import { parseObject } from '../../../json.ts'
 import type { AnswerEvent, JsonObject } from '../../conversation.ts'
 import type { StreamReader } from '../../dialect.ts'
 import { countOf, isObject, objectOf } from '../../fields.ts'
-import { parseObject } from '../../json.ts'
 import { foreign, foreignBlock } from './answer.ts'
 import { readException } from './errors.ts'
 import { type EventStreamMessage, EventStreamParser } from './eventstream.ts'

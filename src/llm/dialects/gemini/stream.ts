@@ -1,6 +1,6 @@
+import { SseParser } from '../../../sse.ts'
 import type { AnswerEvent, JsonObject, Opaque, Usage } from '../../conversation.ts'
 import type { StreamReader } from '../../dialect.ts'
-import { SseParser } from '../../sse.ts'
 import { errorOf, readError } from './errors.ts'
 import { blockReason, readFinish } from './finish.ts'
 import { readLogprobs } from './logprobs.ts'

@@ -1,7 +1,7 @@
+import { sse } from '../../../sse.ts'
 import type { AnswerEvent, FinishReason, JsonObject, Opaque, TokenLogprob, Usage } from '../../conversation.ts'
 import type { AnswerContext, StreamWriter } from '../../dialect.ts'
 import { ApiError, errorTypeOf } from '../../errors.ts'
-import { sse } from '../../sse.ts'
 import { brokenInput, toolInput, wantsWholeInput } from '../messages/tool-input.ts'
 import { proofsOf } from './proof.ts'
 import type { Part } from './wire.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { sse } from '../../../sse.ts'
 import type { JsonObject } from '../../conversation.ts'
 import type { Observed } from '../../dialect.ts'
-import { sse } from '../../sse.ts'
 import { StreamWatcher } from '../../watch.ts'
 import { messages } from './index.ts'
 import { observe } from './observe.ts'

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { sse } from '../../../sse.ts'
 import type { AnswerEvent } from '../../conversation.ts'
-import { sse } from '../../sse.ts'
 import { cut, encode, wholeOf } from '../chat/testing.ts'
 import { readStream } from './read-stream.ts'
 

@@ -1,7 +1,7 @@
+import { SseParser } from '../../../sse.ts'
 import type { AnswerEvent, JsonObject } from '../../conversation.ts'
 import type { StreamReader } from '../../dialect.ts'
 import { isObject, objectOf, textOf } from '../../fields.ts'
-import { SseParser } from '../../sse.ts'
 import { readFinish, readStopSequence } from './finish.ts'
 import { OpenBlocks } from './open-blocks.ts'
 import { readExplanation } from './read-answer.ts'

@@ -1,7 +1,7 @@
+import { sse } from '../../../sse.ts'
 import type { AnswerEvent, FinishReason, JsonObject, Opaque, ReasoningPart, Usage } from '../../conversation.ts'
 import type { AnswerContext, StreamWriter } from '../../dialect.ts'
 import { errorTypeOf } from '../../errors.ts'
-import { sse } from '../../sse.ts'
 import { writeToolId } from './ids.ts'
 import { messageObject, redactedBlock, textBlock, thinkingBlock, toolUseBlock } from './message-object.ts'
 import { failedAnswer, writeEnding } from './stop-reason.ts'

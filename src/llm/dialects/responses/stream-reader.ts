@@ -1,7 +1,7 @@
+import { SseParser } from '../../../sse.ts'
 import type { AnswerEvent, FinishReason, JsonObject, TokenLogprob } from '../../conversation.ts'
 import type { StreamReader } from '../../dialect.ts'
 import { countOf, isObject, objectOf, objectsOf, textOf } from '../../fields.ts'
-import { SseParser } from '../../sse.ts'
 import { readFailure } from '../openai/errors.ts'
 import { readLogprobs } from '../openai/logprobs.ts'
 import { readItem } from './answer.ts'

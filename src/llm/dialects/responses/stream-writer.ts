@@ -1,3 +1,4 @@
+import { sse } from '../../../sse.ts'
 import type {
   AnswerEvent,
   FinishReason,
@@ -8,7 +9,6 @@ import type {
   Usage,
 } from '../../conversation.ts'
 import type { AnswerContext, StreamWriter } from '../../dialect.ts'
-import { sse } from '../../sse.ts'
 import { writeLogprobs } from '../openai/logprobs.ts'
 import { type Ending, writeFinish } from './finish.ts'
 import { makeItemId } from './ids.ts'

@@ -1,4 +1,5 @@
-import type { JsonObject } from './conversation.ts'
+/** A JSON object. */
+export type JsonObject = Record<string, unknown>
 
 /** Whether a value is a JSON object, not null and not an array. */
 export function isObject(value: unknown): value is JsonObject {
