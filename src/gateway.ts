@@ -1,4 +1,5 @@
 import type { Rules } from './config/schema.ts'
+import { clusterHeader, egressSocket } from './envoy/names.ts'
 import { PlanStore } from './envoy/plans.ts'
 import { EnvoyServer, type Transport } from './envoy/server.ts'
 import { DiscoveryService, type Rejection } from './envoy/xds/ads.ts'
@@ -9,8 +10,12 @@ import { compileLlm } from './llm/compile.ts'
 import { LlmProtocol } from './llm/llm.ts'
 import type { LlmContext } from './llm/plan.ts'
 import type { Secrets } from './llm/providers/provider.ts'
+import { admitterOf, judgeOf } from './mcp/governed.ts'
+import { isMcpPath } from './mcp/mcp.ts'
+import { type CompiledMcp, McpState } from './mcp/state.ts'
 import { ExpressionCompiler } from './policy/expression.ts'
-import type { AgentRequest, Decision, Protocol } from './protocol.ts'
+import type { AgentRequest, Decision, Protocol, Topology } from './protocol.ts'
+import type { McpRecord } from './telemetry/record.ts'
 
 export interface GatewayOptions {
   /** Path of the unix socket that Envoy calls. */
@@ -19,6 +24,8 @@ export interface GatewayOptions {
   rules: Rules
   secrets: Secrets
   context(rules: Rules, book: HealthBook): LlmContext
+  /** Told of finished MCP requests. */
+  mcpFinished(record: McpRecord): void
   governance: GovernanceParts
   report(error: unknown, requestId: string): void
   events?: {
@@ -39,6 +46,7 @@ interface Revision {
   rules: Rules
   config: EnvoyConfig
   protocol: Protocol
+  mcp: CompiledMcp
 }
 
 /** Old clusters stay at least this long, for requests decided just before the rules changed. */
@@ -56,6 +64,7 @@ export class Gateway {
   readonly discovery: DiscoveryService
   readonly #options: GatewayOptions
   readonly #server: EnvoyServer
+  readonly #mcp: McpState
   #current: Revision
   #changes: Promise<unknown> = Promise.resolve()
   #retireTimer: NodeJS.Timeout | undefined
@@ -64,7 +73,14 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options
     this.discovery = new DiscoveryService(options.events)
+    this.#mcp = new McpState({
+      egressSocket: egressSocket(options.socket),
+      clusterHeader,
+      secrets: options.secrets,
+      report: options.report,
+    })
     this.#current = this.#compile(options.rules)
+    this.#current.mcp.activate()
     this.#server = new EnvoyServer({
       socket: options.socket,
       transport: options.transport,
@@ -106,6 +122,7 @@ export class Gateway {
   /** Stops to answer Envoy; plans are settled. */
   async stop(graceMs: number): Promise<void> {
     clearTimeout(this.#retireTimer)
+    await this.#mcp.stop()
     await this.#server.stop(graceMs)
     this.plans.stop()
   }
@@ -122,6 +139,7 @@ export class Gateway {
     if (nodes > 0 && hasNewClusters(this.#current.config, next.config))
       await new Promise((resolve) => setTimeout(resolve, warmUpMs))
     this.#current = next
+    next.mcp.activate()
     this.#retireLater()
     return { type: 'applied', nodes, silent }
   }
@@ -130,10 +148,20 @@ export class Gateway {
     const compiler = new ExpressionCompiler(Object.keys(rules.budgets))
     const llm = compileLlm(rules, this.#options.secrets, this.health, compiler)
     const governance = compileGovernance(rules, this.#options.governance, compiler)
+    const mcp = this.#mcp.compile(rules.mcp, governance, judgeOf(governance), allTools, {
+      admit: admitterOf(governance),
+      finished: this.#options.mcpFinished,
+      report: this.#options.report,
+    })
+    const { topology } = llm
+    const spoken = mcp.rules.endpoints.size > 0
+    const all: Topology = { ...topology, upstreams: [...topology.upstreams, ...mcp.rules.upstreams], responds: spoken }
+    const protocol = new LlmProtocol(llm, governance, this.#options.context(rules, this.health))
     return {
       rules,
-      config: envoyConfig(rules, llm.topology),
-      protocol: new LlmProtocol(llm, governance, this.#options.context(rules, this.health)),
+      config: envoyConfig(rules, all, this.#options.socket),
+      protocol: spoken ? new Protocols(protocol, mcp.protocol) : protocol,
+      mcp,
     }
   }
 
@@ -152,6 +180,23 @@ export class Gateway {
     this.#retireTimer.unref()
   }
 }
+
+/** Which protocol a request is of: its path says. */
+class Protocols implements Protocol {
+  readonly #llm: Protocol
+  readonly #mcp: Protocol
+
+  constructor(llm: Protocol, mcp: Protocol) {
+    this.#llm = llm
+    this.#mcp = mcp
+  }
+
+  decide(request: AgentRequest): Decision | Promise<Decision> {
+    return (isMcpPath(request.path) ? this.#mcp : this.#llm).decide(request)
+  }
+}
+
+const allTools = { listed: <T>(_: string, tools: T): T => tools, mayCall: () => true }
 
 function hasNewClusters(before: EnvoyConfig, after: EnvoyConfig): boolean {
   for (const name of after.cluster.keys()) if (!before.cluster.has(name)) return true

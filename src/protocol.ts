@@ -1,3 +1,5 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
 /**
  * What every protocol (LLM, MCP, A2A, HTTP) looks like to the part that speaks with Envoy. A protocol decides once a
  * request and transforms once an attempt; it knows nothing of ext_authz and ext_proc, and they know nothing of it.
@@ -10,7 +12,7 @@ export interface AgentRequest {
   readonly method: string
   /** Path with query. */
   readonly path: string
-  /** Lower-case names; only those in `decideHeaders`. */
+  /** Lower-case names; only those in `decideHeaders`, and those that begin like `decideHeaderPrefixes`. */
   readonly headers: ReadonlyMap<string, string>
   /** The TCP port that took the connection: it tells the listener. 0: not known. */
   readonly port: number
@@ -19,8 +21,20 @@ export interface AgentRequest {
   readonly arrived: number
 }
 
-/** Stage 1's answer: an answer of our own, or a plan. */
-export type Decision = { type: 'answer'; answer: LocalAnswer } | { type: 'plan'; plan: Plan }
+/**
+ * Stage 1's answer: an answer of our own, a plan, or an answer that takes time or is a stream, which the service gives
+ * itself behind Envoy (the *responder*).
+ */
+export type Decision =
+  | { type: 'answer'; answer: LocalAnswer }
+  | { type: 'plan'; plan: Plan }
+  | { type: 'respond'; respond: Responder }
+
+/**
+ * Answers a request that Envoy brings to the service itself. What stage 1 saw of it need not be read again; its body is
+ * discarded where nobody reads it. Rejections become a 500 and a report.
+ */
+export type Responder = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>
 
 /** An answer that no upstream gives: a refusal, or something small that the service knows itself. */
 export interface LocalAnswer {
@@ -146,9 +160,12 @@ export interface RouteClass {
 
 /** What Envoy must know before plans of some rules may be made. */
 export interface Topology {
+  /** Addresses that attempts, or the service's own calls, go to. */
   readonly upstreams: readonly Upstream[]
   readonly pools: readonly Pool[]
   readonly routeClasses: readonly RouteClass[]
+  /** Whether the service answers requests itself and makes calls of its own. */
+  readonly responds?: boolean
 }
 
 /**

@@ -113,6 +113,7 @@ export class Service {
           cost: ({ provider }, model, usage) => prices.cost(provider, model, usage),
         }
       },
+      mcpFinished: (record) => this.telemetry.mcp(record),
       governance: this.#governance,
       report: (error, requestId) => this.telemetry.report(error, requestId),
       events: {

@@ -21,6 +21,10 @@ export class SseParser {
   #rest: string[] = []
   #event = ''
   #data: string | undefined
+  /** The `id` that came last; undefined: none did. */
+  lastEventId: string | undefined
+  /** The `retry` that came last, ms: how long to wait before coming again. */
+  retryMs: number | undefined
   /** Characters held: of the unfinished line, and of the event's data lines with their names, so that empty ones count. */
   #held = 0
   #afterCr = false
@@ -102,6 +106,8 @@ export class SseParser {
       this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
       this.#count(line.length + 1)
     } else if (field === 'event') this.#event = value
+    else if (field === 'id' && !value.includes('\0')) this.lastEventId = value
+    else if (field === 'retry' && /^\d{1,9}$/.test(value)) this.retryMs = Number(value)
   }
 }
 

@@ -14,7 +14,7 @@ import { MemoryKeyStore } from '../src/identity/memory-key-store.ts'
 import { type BudgetAlert, Ledger } from '../src/limits/ledger.ts'
 import { MemoryAuthority } from '../src/limits/memory-authority.ts'
 import { PriceBook } from '../src/llm/prices.ts'
-import type { RefusalRecord, RequestRecord } from '../src/telemetry/record.ts'
+import type { McpRecord, RefusalRecord, RequestRecord } from '../src/telemetry/record.ts'
 import { freePort } from './harness.ts'
 
 /** The whole gateway, with a real Envoy, for one test file. */
@@ -28,6 +28,8 @@ export interface TestGateway {
   records: RequestRecord[]
   /** Every request that stage 1 refused, in order. */
   refusals: RefusalRecord[]
+  /** Every finished MCP request, in order. */
+  mcpRecords: McpRecord[]
   /** Virtual keys can be made here. */
   keys: KeyStore
   /** Thresholds of budgets that were come to. */
@@ -55,6 +57,7 @@ export async function startGateway(
   const socket = join(directory, 'service.sock')
   const records: RequestRecord[] = []
   const refusals: RefusalRecord[] = []
+  const mcpRecords: McpRecord[] = []
   const reports: { error: unknown; requestId: string }[] = []
   const secrets = new SecretStore({ report: (error) => reports.push({ error, requestId: '' }) })
   const alerts: BudgetAlert[] = []
@@ -86,6 +89,7 @@ export async function startGateway(
         cost: ({ provider }, model, usage) => prices.cost(provider, model, usage),
       }
     },
+    mcpFinished: (record) => mcpRecords.push(record),
     governance,
     report: (error, requestId) => reports.push({ error, requestId }),
   })
@@ -114,6 +118,7 @@ export async function startGateway(
     rules,
     records,
     refusals,
+    mcpRecords,
     keys,
     alerts,
     found,

@@ -40,7 +40,7 @@ export async function render(
       new HealthBook(),
       new ExpressionCompiler(Object.keys(rules.budgets)),
     )
-    const config = envoyConfig(rules, llm.topology)
+    const config = envoyConfig(rules, llm.topology, options.socket)
     encodeConfig(config)
     const resources = Object.fromEntries(resourceTypes.map((type) => [type, [...config[type].values()]]))
     write(`${JSON.stringify(resources, null, 2)}\n`)

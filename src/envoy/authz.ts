@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { AgentRequest, Decision, Protocol } from '../protocol.ts'
-import { clusterHeader, requestIdHeader, routeHeader } from './names.ts'
+import { clusterHeader, requestIdHeader, responderCluster, responderRoute, routeHeader } from './names.ts'
 import type { PlanStore } from './plans.ts'
+import type { ResponderServer } from './responder.ts'
 import { type CheckedRequest, encodeAllowed, encodeAnswer } from './wire/check.ts'
 
 const longestRequestId = 128
@@ -22,16 +23,22 @@ export class DecisionError extends Error {
  * @returns the encoded CheckResponse; a promise only where the decision needed one
  * @throws {DecisionError}
  */
-export function check(request: CheckedRequest, protocol: Protocol, plans: PlanStore): Uint8Array | Promise<Uint8Array> {
+export function check(
+  request: CheckedRequest,
+  protocol: Protocol,
+  plans: PlanStore,
+  responder: ResponderServer,
+): Uint8Array | Promise<Uint8Array> {
   const told = request.headers.get(requestIdHeader)
-  const id = told !== undefined && told.length <= longestRequestId && !plans.has(told) ? told : randomUUID()
+  const mayStay = told !== undefined && told.length <= longestRequestId && !plans.has(told) && !responder.has(told)
+  const id = mayStay ? told : randomUUID()
   const { method, path, headers, port, body } = request
   const known: AgentRequest = { id, method, path, headers, port, body, arrived: performance.now() }
   try {
     const decision = protocol.decide(known)
-    if (!(decision instanceof Promise)) return encodeDecision(decision, id, id === told, plans)
+    if (!(decision instanceof Promise)) return encodeDecision(decision, id, id === told, plans, responder)
     return decision.then(
-      (settled) => encodeDecision(settled, id, id === told, plans),
+      (settled) => encodeDecision(settled, id, id === told, plans, responder),
       (error) => Promise.reject(new DecisionError(id, error)),
     )
   } catch (error) {
@@ -39,17 +46,32 @@ export function check(request: CheckedRequest, protocol: Protocol, plans: PlanSt
   }
 }
 
-function encodeDecision(decision: Decision, id: string, idStays: boolean, plans: PlanStore): Uint8Array {
+function encodeDecision(
+  decision: Decision,
+  id: string,
+  idStays: boolean,
+  plans: PlanStore,
+  responder: ResponderServer,
+): Uint8Array {
   if (decision.type === 'answer') {
     if (!idStays) decision.answer.headers.push([requestIdHeader, id])
     return encodeAnswer(decision.answer)
   }
-  const { plan } = decision
-  plans.add(plan)
-  const headers: [string, string][] = [
-    [clusterHeader, plan.pool],
-    [routeHeader, plan.routeClass],
-  ]
+  let headers: [string, string][]
+  if (decision.type === 'respond') {
+    responder.expect(id, decision.respond)
+    headers = [
+      [clusterHeader, responderCluster],
+      [routeHeader, responderRoute],
+    ]
+  } else {
+    const { plan } = decision
+    plans.add(plan)
+    headers = [
+      [clusterHeader, plan.pool],
+      [routeHeader, plan.routeClass],
+    ]
+  }
   if (!idStays) headers.push([requestIdHeader, id])
   return encodeAllowed(headers)
 }

@@ -26,3 +26,17 @@ export const exhaustedUpstream = 'exhausted'
 
 /** The route configuration all listeners share. */
 export const routeConfigName = 'agents'
+
+/** The cluster of the service's own HTTP server, and the route that leads there. */
+export const responderCluster = 'responder'
+export const responderRoute = 'responder'
+/** The listener by which the service's own calls go out, and its routes. */
+export const egressName = 'egress'
+
+/** The unix sockets beside the service's own: of its HTTP server, and of Envoy's listener for its calls. */
+export function responderSocket(socket: string): string {
+  return `${socket}.http`
+}
+export function egressSocket(socket: string): string {
+  return `${socket}.egress`
+}

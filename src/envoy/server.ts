@@ -3,7 +3,9 @@ import { check, DecisionError } from './authz.ts'
 import { ProcessingStream } from './extproc.ts'
 import { GrpcJsServer } from './grpc-js.ts'
 import { type GrpcServerOptions, GrpcSocketServer, type Method } from './h2/server.ts'
+import { responderSocket } from './names.ts'
 import type { PlanStore } from './plans.ts'
+import { ResponderServer } from './responder.ts'
 import { decodeCheckRequest } from './wire/check.ts'
 import { decodeProcessingRequest } from './wire/process.ts'
 import type { DiscoveryService } from './xds/ads.ts'
@@ -28,14 +30,17 @@ export interface EnvoyServerOptions {
 /** The three services Envoy calls, on one unix socket: ext_authz, ext_proc and ADS. */
 export class EnvoyServer {
   readonly #server: GrpcSocketServer | GrpcJsServer
+  readonly #responder: ResponderServer
   readonly #socket: string
 
   constructor({ socket, transport, protocol, plans, discovery, maxMessageBytes, report }: EnvoyServerOptions) {
     this.#socket = socket
+    const responder = new ResponderServer(report)
+    this.#responder = responder
     const methods = new Map<string, Method>([
       [
         '/envoy.service.auth.v3.Authorization/Check',
-        { type: 'unary', handle: (bytes) => check(decodeCheckRequest(bytes), protocol, plans) },
+        { type: 'unary', handle: (bytes) => check(decodeCheckRequest(bytes), protocol, plans, responder) },
       ],
       [
         '/envoy.service.ext_proc.v3.ExternalProcessor/Process',
@@ -66,12 +71,13 @@ export class EnvoyServer {
   }
 
   /** Starts to listen. @throws {Error} where the socket cannot be made */
-  listen(): Promise<void> {
-    return this.#server.listen(this.#socket)
+  async listen(): Promise<void> {
+    await this.#responder.listen(responderSocket(this.#socket))
+    await this.#server.listen(this.#socket)
   }
 
   /** Stops: calls under way may finish for `graceMs`, then they are cut. */
-  stop(graceMs: number): Promise<void> {
-    return this.#server.stop(graceMs)
+  async stop(graceMs: number): Promise<void> {
+    await Promise.all([this.#responder.stop(graceMs), this.#server.stop(graceMs)])
   }
 }

@@ -124,7 +124,7 @@ export class Bench {
   async plan(path: string, body: JsonObject | string, headers?: Record<string, string>): Promise<Plan> {
     const decision = await this.decide(agentRequest(path, body, headers))
     if (decision.type === 'plan') return decision.plan
-    throw new Error(`answered with ${decision.answer.body}`)
+    throw new Error(decision.type === 'answer' ? `answered with ${decision.answer.body}` : 'the service answers itself')
   }
 
   /** The id of a provider's upstream. */

@@ -18,6 +18,8 @@ interface CompiledPolicy {
   name: string
   effect: 'allow' | 'deny'
   applies: Condition
+  /** The same, but for facts that are not all known yet: what cannot be told lets more through. */
+  surelyApplies: Condition
   message: string | undefined
 }
 
@@ -36,7 +38,8 @@ export class Policies {
     this.#default = rule.default
     for (const [name, { effect, when, message }] of Object.entries(rule.rules)) {
       const applies = compiler.condition(when, effect === 'deny')
-      const compiled = { name, effect, applies, message }
+      const surelyApplies = compiler.condition(when, effect === 'allow')
+      const compiled = { name, effect, applies, surelyApplies, message }
       if (effect === 'deny') this.#denies.push(compiled)
       else this.#allows.push(compiled)
     }
@@ -55,6 +58,15 @@ export class Policies {
       effect: 'deny',
       message: 'No policy allows this request. Ask those who keep the policies for one that does.',
     }
+  }
+
+  /**
+   * Whether a request of which not all is known yet, such as a tool's call without its arguments, may come to be allowed:
+   * what cannot be evaluated for it neither denies nor fails to allow.
+   */
+  mayAllow(facts: Facts): boolean {
+    for (const policy of this.#denies) if (policy.surelyApplies(facts)) return false
+    return this.#default === 'allow' || this.#allows.some(({ surelyApplies }) => surelyApplies(facts))
   }
 
   /** Every policy's part in what `decide` says. */

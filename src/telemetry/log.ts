@@ -1,6 +1,6 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { TelemetryRule } from '../config/schema.ts'
-import type { Caller, RefusalRecord, RequestRecord } from './record.ts'
+import type { Caller, McpRecord, RefusalRecord, RequestRecord } from './record.ts'
 import { scrub } from './scrub.ts'
 
 /** The service's log: JSON lines without prompts, answers or secrets. */
@@ -9,6 +9,8 @@ export interface Log extends Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 
   access(record: RequestRecord): void
   /** One line for a request that stage 1 refused, where the rules want it. */
   refusal(record: RefusalRecord): void
+  /** One line for a finished MCP request, where the rules want it. */
+  mcp(record: McpRecord): void
   /** Something went wrong on the way of a request, or beside any (empty id). */
   failure(error: unknown, requestId: string): void
   /** Obeys changed rules. */
@@ -52,6 +54,10 @@ export function createLog(rule: Pick<TelemetryRule, 'logLevel' | 'accessLog'>, d
       const line = refusalLine(record)
       if (record.status >= 500) logger.warn(line, 'refused')
       else logger.info(line, 'refused')
+    },
+    mcp(record) {
+      if (!accessLog) return
+      logger.info(mcpLine(record), record.reason === undefined ? 'mcp' : 'mcp failed')
     },
     failure(error, requestId) {
       logger.error({ ...(requestId !== '' && { requestId }), error: describe(error) }, 'failure')
@@ -108,6 +114,27 @@ function accessLine(record: RequestRecord): object {
 function refusalLine(record: RefusalRecord): object {
   const { requestId, operation, status, code, rule } = record
   return { requestId, operation, ...callerFields(record), status, errorCode: short(code), rule: short(rule) }
+}
+
+/** The fields of an MCP request's line: the audit of what was called. */
+function mcpLine(record: McpRecord): object {
+  const { requestId, traceparent, endpoint, method, era, server, name, code, reason, rule, toolError } = record
+  return {
+    requestId,
+    traceId: traceparent === undefined ? undefined : traceId.exec(traceparent)?.[1],
+    endpoint,
+    method: short(method),
+    era,
+    ...callerFields(record.caller),
+    server,
+    name: short(name),
+    arguments: record.arguments,
+    toolError,
+    rule,
+    durationMs: Math.round(record.durationMs),
+    errorCode: code,
+    reason: short(reason),
+  }
 }
 
 function callerFields(caller: Partial<Caller> | undefined): object {

@@ -3,7 +3,7 @@ import type { Attributes, ObservableResult } from '@opentelemetry/api'
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import { type Histogram, Histograms } from './histograms.ts'
-import type { Caller, RefusalRecord, RequestRecord } from './record.ts'
+import type { Caller, McpRecord, RefusalRecord, RequestRecord } from './record.ts'
 
 /** One target's health, as the gauges show it. */
 export interface UpstreamHealth {
@@ -41,6 +41,25 @@ const firstTokenBuckets = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25
 const perTokenBuckets = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]
 const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304]
 
+/** The methods of MCP that become labels; others are `other`. */
+const mcpMethods = new Set([
+  'initialize',
+  'ping',
+  'server/discover',
+  'subscriptions/listen',
+  'tools/list',
+  'tools/call',
+  'prompts/list',
+  'prompts/get',
+  'resources/list',
+  'resources/templates/list',
+  'resources/read',
+  'resources/subscribe',
+  'resources/unsubscribe',
+  'completion/complete',
+  'logging/setLevel',
+])
+
 /** How many model names that only clients know may become labels, and how long they may be. */
 const mostTeams = 500
 const mostModels = 500
@@ -66,6 +85,8 @@ export class Metrics {
   readonly #attempts = new Totals()
   readonly #refusals = new Totals()
   readonly #ruleChanges = new Totals()
+  readonly #mcp = new Totals()
+  readonly #mcpSeconds = new Totals()
   readonly #duration: Histogram
   readonly #firstToken: Histogram
   readonly #perToken: Histogram
@@ -119,6 +140,8 @@ export class Metrics {
     )
     counter('chaperone.cost.usd', 'What the requests cost, US dollars', this.#cost)
     counter('chaperone.refusals', 'Requests that the rules or their own form kept from any provider', this.#refusals)
+    counter('chaperone.mcp.requests', 'Finished MCP requests', this.#mcp)
+    counter('chaperone.mcp.seconds', 'Time that MCP requests took, in all', this.#mcpSeconds)
     counter('chaperone.attempts', 'Attempts at targets, by what came of them', this.#attempts)
     counter('chaperone.rules.changes', 'Changes of the rules, by how they went', this.#ruleChanges)
     gauge('chaperone.rules.revision', 'Rules that have been in force since the start, counted', (result) =>
@@ -189,6 +212,14 @@ export class Metrics {
     const { operation, code } = record
     const team = this.#team(record)
     this.#refusals.add(`${operation}\n${code}\n${team}`, 1, () => ({ operation, code, team }))
+  }
+
+  mcp({ endpoint, method, era, server = '', reason = '', durationMs }: McpRecord): void {
+    const known = mcpMethods.has(method) ? method : 'other'
+    const key = `${endpoint}\n${known}\n${era}\n${server}\n${reason}`
+    const attributes = () => ({ endpoint, method: known, era, server, reason })
+    this.#mcp.add(key, 1, attributes)
+    this.#mcpSeconds.add(key, durationMs / 1000, attributes)
   }
 
   ruleChange(outcome: RuleChange): void {

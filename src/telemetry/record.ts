@@ -77,3 +77,30 @@ export interface RefusalRecord extends Omit<Caller, 'subject'> {
   /** The rule that refused, by its path; undefined: the request itself was wrong. */
   readonly rule: string | undefined
 }
+
+/** A finished MCP request, for the log, the metrics and the trace. Free of content. */
+export interface McpRecord {
+  readonly requestId: string
+  /** The endpoint's name in the rules. */
+  readonly endpoint: string
+  readonly method: string
+  /** Of the client. */
+  readonly era: 'legacy' | 'modern'
+  readonly caller: Caller
+  /** The server that it was for; undefined: several, or none. */
+  readonly server?: string | undefined
+  /** The tool's or prompt's name at the server, or the resource's URI. */
+  readonly name?: string | undefined
+  /** The arguments' names with the kinds of their values: what they say is not in the log. */
+  readonly arguments?: Readonly<Record<string, string>> | undefined
+  /** JSON-RPC's code, where it failed. */
+  readonly code?: number | undefined
+  /** For programs: `policy_denied`, `unknown_tool`, … */
+  readonly reason?: string | undefined
+  /** The rule that refused, by its path. */
+  readonly rule?: string | undefined
+  /** Whether a tool said that it failed. */
+  readonly toolError?: boolean | undefined
+  readonly durationMs: number
+  readonly traceparent?: string | undefined
+}

@@ -1,7 +1,7 @@
 import type { TelemetryRule } from '../config/schema.ts'
 import { createLog, type Log } from './log.ts'
 import { Metrics, type UpstreamHealth } from './metrics.ts'
-import type { RefusalRecord, RequestRecord } from './record.ts'
+import type { McpRecord, RefusalRecord, RequestRecord } from './record.ts'
 import { startTelemetryServer } from './server.ts'
 import { Traces } from './trace.ts'
 
@@ -61,6 +61,12 @@ export class Telemetry {
   refused(record: RefusalRecord): void {
     this.metrics.refusal(record)
     this.log.refusal(record)
+  }
+
+  /** Takes a finished MCP request. */
+  mcp(record: McpRecord): void {
+    this.metrics.mcp(record)
+    this.log.mcp(record)
   }
 
   /** @param requestId empty where it was beside any request */

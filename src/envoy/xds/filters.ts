@@ -4,6 +4,7 @@ import { clusterHeader, requestIdHeader, routeHeader, serviceCluster, upstreamMe
 export type EnvoyJson = { [key: string]: unknown }
 
 const exact = (header: string) => ({ exact: header, ignore_case: true })
+const prefix = (header: string) => ({ prefix: header, ignore_case: true })
 
 /** The request headers stage 1 reads; Envoy sends the service no others. */
 export const decideHeaders: readonly string[] = [
@@ -20,7 +21,17 @@ export const decideHeaders: readonly string[] = [
   'anthropic-version',
   'anthropic-beta',
   'openai-beta',
+  // MCP (with `mcp-…`).
+  ':authority',
+  'x-forwarded-proto',
+  'accept',
+  'origin',
+  'last-event-id',
+  'access-control-request-method',
 ]
+
+/** And those whose names begin so. */
+export const decideHeaderPrefixes: readonly string[] = ['mcp-']
 
 /** The headers stage 2 reads, of requests and of responses. */
 export const transformHeaders: readonly string[] = [
@@ -45,7 +56,7 @@ export function extAuthz(maxRequestBytes: number): EnvoyJson {
       failure_mode_allow: false,
       status_on_error: { code: 'ServiceUnavailable' },
       with_request_body: { max_request_bytes: maxRequestBytes, allow_partial_message: false, pack_as_bytes: true },
-      allowed_headers: { patterns: decideHeaders.map(exact) },
+      allowed_headers: { patterns: [...decideHeaders.map(exact), ...decideHeaderPrefixes.map(prefix)] },
       grpc_service: { envoy_grpc: { cluster_name: serviceCluster }, timeout: '10s' },
     },
   }

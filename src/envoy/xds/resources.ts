@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto'
 import type { Any } from '@bufbuild/protobuf/wkt'
 import type { Rules } from '../../config/schema.ts'
 import type { Topology } from '../../protocol.ts'
+import { egressName, responderCluster } from '../names.ts'
 import { endpoints, poolClusterConfig, upstreamClusterConfig, usesEds } from './cluster.ts'
 import type { EnvoyJson } from './filters.ts'
+import { egressListener, responderClusterConfig } from './inner.ts'
 import { listenerConfig, listenerSecretName } from './listener.ts'
 import { encodeResource, type ResourceType, resourceTypes } from './registry.ts'
 import { routeConfig } from './route.ts'
@@ -20,8 +22,8 @@ export interface VersionedResource {
 }
 export type ResourceSet = Record<ResourceType, Map<string, VersionedResource>>
 
-/** The Envoy configuration that these rules mean. */
-export function envoyConfig(rules: Rules, topology: Topology): EnvoyConfig {
+/** The Envoy configuration that these rules mean. @param socket path of the service's unix socket */
+export function envoyConfig(rules: Rules, topology: Topology, socket: string): EnvoyConfig {
   const maxRequestBytes = Math.max(...Object.values(rules.listeners).map((listener) => listener.maxRequestBytes))
   const https = topology.upstreams.filter((upstream) => upstream.scheme === 'https')
   const secrets = new Map(
@@ -35,18 +37,22 @@ export function envoyConfig(rules: Rules, topology: Topology): EnvoyConfig {
       secrets.set(validationSecretName(tls.clientCaFile), validationSecret(tls.clientCaFile))
   }
   const collector = collectorCluster(rules.telemetry)
-  const routes = routeConfig(topology.routeClasses, maxRequestBytes)
+  const routes = routeConfig(topology.routeClasses, maxRequestBytes, topology.responds === true)
   return {
     cluster: new Map([
       ...topology.upstreams.map((upstream) => [upstream.id, upstreamClusterConfig(upstream)] as const),
       ...topology.pools.map((pool) => [pool.id, poolClusterConfig(pool)] as const),
+      ...(topology.responds ? [[responderCluster, responderClusterConfig(socket)] as const] : []),
       ...(collector ? [[collector.name as string, collector] as const] : []),
     ]),
     endpoint: new Map(topology.upstreams.filter(usesEds).map((upstream) => [upstream.id, endpoints(upstream)])),
     secret: secrets,
-    listener: new Map(
-      Object.entries(rules.listeners).map(([name, rule]) => [name, listenerConfig(name, rule, rules.telemetry)]),
-    ),
+    listener: new Map([
+      ...Object.entries(rules.listeners).map(
+        ([name, rule]) => [name, listenerConfig(name, rule, rules.telemetry)] as const,
+      ),
+      ...(topology.responds ? [[egressName, egressListener(socket)] as const] : []),
+    ]),
     route: new Map([[String(routes.name), routes]]),
   }
 }

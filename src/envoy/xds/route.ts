@@ -1,5 +1,5 @@
 import type { RouteClass } from '../../protocol.ts'
-import { clusterHeader, routeConfigName, routeHeader } from '../names.ts'
+import { clusterHeader, responderCluster, responderRoute, routeConfigName, routeHeader } from '../names.ts'
 import { type EnvoyJson, ownRequestHeaders } from './filters.ts'
 
 /** Statuses below 500 that Envoy hands to the next target. */
@@ -20,12 +20,20 @@ const paths = [
   { family: 'openai', prefix: '/' },
 ]
 
+/** What the service answers itself. Streams last as long as they like; the service says something on them now and then. */
+const respondedRoute: EnvoyJson = {
+  name: responderRoute,
+  match: { prefix: '/', headers: [{ name: routeHeader, string_match: { exact: responderRoute } }] },
+  request_headers_to_remove: ownRequestHeaders,
+  route: { cluster: responderCluster, timeout: '0s', idle_timeout: '0s' },
+}
+
 /**
  * The route configuration. A request is matched twice: on arrival (by path only), and again after stage 1, which has
  * by then said the cluster and the class.
  */
-export function routeConfig(classes: readonly RouteClass[], maxRequestBytes: number): EnvoyJson {
-  const routes = paths.flatMap(({ family, prefix, headers = [] }) => [
+export function routeConfig(classes: readonly RouteClass[], maxRequestBytes: number, responds: boolean): EnvoyJson {
+  const decided = paths.flatMap(({ family, prefix, headers = [] }) => [
     ...classes.map((kind) => ({
       name: `${family}/${kind.id}`,
       match: { prefix, headers: [...headers, { name: routeHeader, string_match: { exact: kind.id } }] },
@@ -52,6 +60,7 @@ export function routeConfig(classes: readonly RouteClass[], maxRequestBytes: num
       direct_response: { status: 500, body: { inline_string: 'not decided' } },
     },
   ])
+  const routes = responds ? [respondedRoute, ...decided] : decided
   return {
     name: routeConfigName,
     virtual_hosts: [{ name: 'agents', domains: ['*'], include_request_attempt_count: false, routes }],

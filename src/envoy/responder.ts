@@ -1,0 +1,92 @@
+import { once } from 'node:events'
+import { chmodSync, rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Responder } from '../protocol.ts'
+import { requestIdHeader } from './names.ts'
+
+/** Envoy brings a request at once; what does not come in this time never will. */
+const patienceMs = 10_000
+
+/**
+ * The service's own HTTP server, on a unix socket that Envoy alone may open: it gives the answers that take time or are
+ * streams. Stage 1 leaves here what answers a request, under the request's id, and Envoy brings the request.
+ */
+export class ResponderServer {
+  readonly #waiting = new Map<string, { respond: Responder; since: number }>()
+  readonly #server: Server
+  readonly #sweeper: NodeJS.Timeout
+  readonly #report: (error: unknown, requestId: string) => void
+
+  /** @param report told of what goes wrong here; the client gets a 500 */
+  constructor(report: (error: unknown, requestId: string) => void) {
+    this.#report = report
+    this.#server = createServer(
+      // Envoy has its own, and streams may last for hours.
+      { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0, noDelay: true, maxHeaderSize: 256 * 1024 },
+      (request, response) => this.#respond(request, response),
+    )
+    this.#sweeper = setInterval(() => this.#sweep(performance.now()), patienceMs / 2)
+    this.#sweeper.unref()
+  }
+
+  /** Whether a request that has not come yet has this id. */
+  has(id: string): boolean {
+    return this.#waiting.has(id)
+  }
+
+  /** Leaves what answers the request with this id. */
+  expect(id: string, respond: Responder): void {
+    this.#waiting.set(id, { respond, since: performance.now() })
+  }
+
+  /** Listens on a socket made anew, for this user only. @throws {Error} where it cannot be made */
+  async listen(path: string): Promise<void> {
+    rmSync(path, { force: true })
+    this.#server.listen(path)
+    await once(this.#server, 'listening')
+    this.#server.on('error', (error) => this.#report(error, ''))
+    chmodSync(path, 0o600)
+  }
+
+  /** Stops: answers under way may finish for `graceMs`, then they are cut. */
+  async stop(graceMs: number): Promise<void> {
+    clearInterval(this.#sweeper)
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#server.closeIdleConnections()
+    const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs)
+    await closed
+    clearTimeout(timer)
+  }
+
+  #respond(request: IncomingMessage, response: ServerResponse): void {
+    const id = request.headers[requestIdHeader]
+    const waiting = typeof id === 'string' ? this.#waiting.get(id) : undefined
+    response.on('error', () => undefined)
+    if (!waiting) {
+      request.resume()
+      response.writeHead(503, { 'content-type': 'application/json' }).end('{"error":"the request was not expected"}')
+      return
+    }
+    this.#waiting.delete(id as string)
+    const failed = (error: unknown) => {
+      this.#report(error, id as string)
+      if (response.headersSent) response.destroy()
+      else response.writeHead(500, { 'content-type': 'application/json' }).end('{"error":"the gateway failed"}')
+    }
+    try {
+      const done = waiting.respond(request, response)
+      // Stage 1 has seen the body already.
+      if (!request.readableFlowing) request.resume()
+      if (done instanceof Promise) done.catch(failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  #sweep(now: number): void {
+    for (const [id, { since }] of this.#waiting) {
+      if (now - since < patienceMs) return
+      this.#waiting.delete(id)
+    }
+  }
+}

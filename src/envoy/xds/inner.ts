@@ -1,0 +1,86 @@
+import { clusterHeader, egressName, egressSocket, responderCluster, responderSocket } from '../names.ts'
+import type { EnvoyJson } from './filters.ts'
+
+/**
+ * The way between Envoy and the service's own HTTP: requests that the service answers itself come to it by a cluster, and
+ * calls that it makes go out by a listener. Both are unix sockets that only this user may open.
+ */
+
+/** The service's own HTTP server. @param socket the service's socket */
+export function responderClusterConfig(socket: string): EnvoyJson {
+  return {
+    name: responderCluster,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    circuit_breakers: {
+      thresholds: [
+        { max_connections: 65_536, max_pending_requests: 65_536, max_requests: 65_536, max_connection_pools: 65_536 },
+      ],
+    },
+    load_assignment: {
+      cluster_name: responderCluster,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path: responderSocket(socket) } } } }] }],
+    },
+  }
+}
+
+/**
+ * The listener that the service's own calls go out by. They name their cluster; credentials are on them already, so that
+ * whoever could open the socket would get nothing that the network does not give anyway.
+ */
+export function egressListener(socket: string): EnvoyJson {
+  return {
+    name: egressName,
+    address: { pipe: { path: egressSocket(socket), mode: 0o600 } },
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typed_config: {
+              '@type':
+                'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+              stat_prefix: egressName,
+              codec_type: 'HTTP1',
+              generate_request_id: false,
+              preserve_external_request_id: true,
+              server_header_transformation: 'PASS_THROUGH',
+              scheme_header_transformation: { match_upstream: true },
+              // A stream may be silent for as long as its server likes; the service has timeouts of its own.
+              stream_idle_timeout: '0s',
+              route_config: {
+                name: egressName,
+                virtual_hosts: [
+                  {
+                    name: egressName,
+                    domains: ['*'],
+                    routes: [
+                      {
+                        match: { prefix: '/' },
+                        request_headers_to_remove: [
+                          clusterHeader,
+                          'x-forwarded-proto',
+                          'x-envoy-expected-rq-timeout-ms',
+                        ],
+                        route: { cluster_header: clusterHeader, timeout: '0s' },
+                      },
+                    ],
+                  },
+                ],
+              },
+              http_filters: [
+                {
+                  name: 'envoy.filters.http.router',
+                  typed_config: {
+                    '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
+                    suppress_envoy_headers: true,
+                  },
+                },
+              ],
+            },
+          },
+        ],
+      },
+    ],
+  }
+}

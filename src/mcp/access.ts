@@ -1,0 +1,72 @@
+import type { McpServerRule } from '../config/mcp.ts'
+import { McpError } from './errors.ts'
+import type { Kind } from './kinds.ts'
+import type { JsonObject, Tool } from './protocol.ts'
+import type { Caller } from './server/server.ts'
+
+/** Something of a server that a caller wants to see or to use. */
+export interface Wanted {
+  readonly server: string
+  /** `tools/call`, `prompts/get`, `resources/read`, … */
+  readonly method: string
+  /** By the server's own name; a resource by its URI; empty where there is none. */
+  readonly name: string
+  /** What is known of the tool; undefined where it is none. */
+  readonly tool?: Tool | undefined
+  /** Undefined: only whether it is to be listed is asked. */
+  readonly arguments?: JsonObject | undefined
+}
+
+export type Judgement =
+  | { readonly allowed: true }
+  | { readonly allowed: false; readonly policy?: string | undefined; readonly message: string }
+
+/** What policies say; given by those who know them. */
+export type Judge = (caller: Caller, wanted: Wanted) => Judgement
+
+/** Which of a server's things exist at all for a caller: the server's own lists in the rules, and the caller's rights. */
+export class Access {
+  readonly #rules: ReadonlyMap<string, McpServerRule>
+  readonly #judge: Judge
+
+  constructor(rules: ReadonlyMap<string, McpServerRule>, judge: Judge) {
+    this.#rules = rules
+    this.#judge = judge
+  }
+
+  /** Whether it is in lists. What a policy says of arguments does not hide a tool. */
+  lists(caller: Caller, kind: Kind, server: string, name: string, tool?: Tool): boolean {
+    if (!caller.identity.mayUseServer(server) || !this.#shown(kind, server, name)) return false
+    const method = kind === 'tools' ? 'tools/call' : kind === 'prompts' ? 'prompts/get' : 'resources/read'
+    return this.#judge(caller, { server, method, name, tool }).allowed
+  }
+
+  /** @throws {McpError} where the rules deny it. What the caller may not even see looks as if it were not there. */
+  check(caller: Caller, kind: Kind, wanted: Wanted, unknown: () => McpError): void {
+    const { server, name } = wanted
+    if (!caller.identity.mayUseServer(server) || !this.#shown(kind, server, name)) throw unknown()
+    if (!this.#judge(caller, { ...wanted, arguments: undefined }).allowed) throw unknown()
+    const judgement = this.#judge(caller, { arguments: {}, ...wanted })
+    if (judgement.allowed) return
+    const { policy, message } = judgement
+    throw new McpError(
+      200,
+      -32003,
+      policy === undefined ? message : `The policy ${policy} of this gateway denies this call. ${message}`,
+      { reason: 'policy_denied', rule: policy === undefined ? undefined : `policies.rules.${policy}` },
+    )
+  }
+
+  #shown(kind: Kind, server: string, name: string): boolean {
+    const rule = this.#rules.get(server)
+    if (!rule) return false
+    if (kind === 'tools') return matches(rule.tools.allow, name) && !matches(rule.tools.deny, name)
+    return matches(kind === 'prompts' ? rule.prompts : rule.resources, name)
+  }
+}
+
+function matches(patterns: readonly string[], name: string): boolean {
+  for (const pattern of patterns)
+    if (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern) return true
+  return false
+}

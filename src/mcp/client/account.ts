@@ -1,0 +1,47 @@
+import { isObject } from '../../json.ts'
+import { type McpContext, redacted } from '../context.ts'
+import type { Incoming } from '../endpoint.ts'
+import { McpError } from '../errors.ts'
+import type { Routed } from '../federation.ts'
+import type { JsonObject } from '../protocol.ts'
+
+/** Keeps the account of one request, and gives its record when it is done. */
+export function account(context: McpContext, incoming: Incoming, era: 'legacy' | 'modern', method: string) {
+  let routed: Routed | undefined
+  let toolError: boolean | undefined
+  let told = false
+  const finish = (outcome: { code?: number; reason?: string; rule?: string | undefined }) => {
+    if (told) return
+    told = true
+    const { requestId, endpoint, identity, listener, arrived, headers } = incoming
+    const { kind, subject, user, team, organization, key } = identity
+    const args = routed?.params.arguments
+    context.finished({
+      requestId,
+      endpoint: endpoint.name,
+      method: method.slice(0, 100),
+      era,
+      caller: { identity: kind, subject, user, team, organization, key, listener },
+      ...(routed && { server: routed.server.name, ...(routed.name !== '' && { name: routed.name }) }),
+      ...(isObject(args) && { arguments: redacted(args) }),
+      ...(toolError !== undefined && { toolError }),
+      ...outcome,
+      durationMs: performance.now() - arrived,
+      traceparent: headers.get('traceparent'),
+    })
+  }
+  return {
+    about(to: Routed): void {
+      routed = to
+    },
+    result({ isError }: JsonObject): void {
+      if (typeof isError === 'boolean') toolError = isError
+    },
+    succeeded(): void {
+      finish({})
+    },
+    failed(reason: string, code?: number, error?: unknown): void {
+      finish({ reason, ...(code !== undefined && { code }), ...(error instanceof McpError && { rule: error.rule }) })
+    },
+  }
+}

@@ -1,0 +1,322 @@
+import { randomUUID } from 'node:crypto'
+import { isObject } from '../../json.ts'
+import type { McpContext } from '../context.ts'
+import { boundTo, callerOf, gatewayInfo, type Incoming } from '../endpoint.ts'
+import { errorBody, invalidParams, invalidRequest, McpError, methodNotFound, ServerError } from '../errors.ts'
+import { kindOf, kinds } from '../kinds.ts'
+import {
+  eraOf,
+  errorCode,
+  type JsonObject,
+  type JsonRpcNotification,
+  type JsonRpcRequest,
+  type JsonRpcResponse,
+  legacyVersion,
+} from '../protocol.ts'
+import type { Sealer } from '../seal.ts'
+import type { CallHooks } from '../server/link.ts'
+import { account } from './account.ts'
+import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
+import { askClient, type Listening } from './listening.ts'
+import { isLogLevel, loudEnough } from './logs.ts'
+import { lackingCapability, openCursor } from './modern.ts'
+import type { Reply } from './reply.ts'
+import { errorFor, legacyResult } from './results.ts'
+import type { ClientSession, Sessions } from './session.ts'
+
+const mostSubscriptions = 1000
+
+/** Clients of the revisions with sessions (2024-11-05 to 2025-11-25). */
+export class LegacyFront {
+  readonly #context: McpContext
+  readonly #sealer: Sealer
+  readonly #sessions: Sessions
+  readonly #listening: Listening
+
+  constructor(context: McpContext, sealer: Sealer, sessions: Sessions, listening: Listening) {
+    this.#context = context
+    this.#sealer = sealer
+    this.#sessions = sessions
+    this.#listening = listening
+  }
+
+  /** Answers a request. Never rejects. */
+  async request(incoming: Incoming, message: JsonRpcRequest, reply: Reply, gone: AbortSignal): Promise<void> {
+    const { id, method } = message
+    const done = account(this.#context, incoming, 'legacy', method)
+    try {
+      if (method === 'initialize') await this.#initialize(incoming, message, reply, gone)
+      else {
+        const session = this.#session(incoming)
+        await this.#inSession(incoming, session, message, reply, gone, done)
+      }
+      done.succeeded()
+    } catch (error) {
+      if (gone.aborted) {
+        done.failed('client_gone')
+        return
+      }
+      if (!(error instanceof McpError || error instanceof ServerError)) this.#context.report(error, incoming.requestId)
+      const body = errorFor('legacy', errorBody(error, incoming.requestId))
+      done.failed(error instanceof McpError ? error.reason : 'server_error', body.code, error)
+      // SDKs of this era take any other status for a failure of the transport and do not look at the body.
+      const transport =
+        error instanceof McpError && (body.code === errorCode.session || body.code === errorCode.invalidRequest)
+      reply.error(id, transport ? error.status : 200, body, error instanceof McpError ? error.headers : [])
+    }
+  }
+
+  /** Takes a notification. @throws {McpError} where there is no such session */
+  notification(incoming: Incoming, { method, params = {} }: JsonRpcNotification): void {
+    const session = this.#session(incoming)
+    const { live } = session
+    switch (method) {
+      case 'notifications/cancelled': {
+        const { requestId } = params
+        if (typeof requestId === 'string' || typeof requestId === 'number')
+          live.calls.get(requestId)?.abort(new Error('the client cancelled the request'))
+        return
+      }
+      case 'notifications/roots/list_changed': {
+        const caller = callerOf(incoming, session.capabilities, session.clientInfo, session)
+        for (const server of incoming.endpoint.federation.serversOf(caller))
+          if (!server.sealable || session.get(server.name))
+            void server.notify(caller, method, {}).catch(() => undefined)
+        return
+      }
+      default:
+      // notifications/initialized: each server got its own. Others are of no use to anybody here.
+    }
+  }
+
+  /** Takes the answer to a request that the client was asked. @throws {McpError} where there is no such session */
+  response(incoming: Incoming, message: JsonRpcResponse): void {
+    const { live } = this.#session(incoming)
+    const { id } = message
+    const waiting = id === undefined ? undefined : live.asked.get(id)
+    waiting?.('result' in message ? { result: message.result } : { error: message.error })
+  }
+
+  /** The stream of what servers say by themselves. @throws {McpError} */
+  async listen(incoming: Incoming, replyOf: () => Reply, gone: AbortSignal): Promise<void> {
+    const session = this.#session(incoming)
+    await this.#listening.legacy(incoming, session, replyOf(), gone)
+  }
+
+  /** Ends the session. @throws {McpError} */
+  async end(incoming: Incoming): Promise<void> {
+    const session = this.#session(incoming)
+    this.#sessions.end(session)
+    const caller = callerOf(incoming, session.capabilities, session.clientInfo, session)
+    await Promise.all(incoming.endpoint.federation.servers.map((server) => server.end(caller).catch(() => undefined)))
+  }
+
+  /** @throws {McpError} 400 without a session's id, 404 with one that is none (any more) */
+  #session(incoming: Incoming): ClientSession {
+    const version = incoming.headers.get('mcp-protocol-version')
+    if (version !== undefined && eraOf(version) !== 'legacy')
+      throw invalidRequest(`Unsupported protocol version: ${version.slice(0, 50)}`)
+    const text = incoming.headers.get('mcp-session-id')
+    if (text === undefined)
+      throw new McpError(
+        400,
+        errorCode.session,
+        'Bad Request: the header Mcp-Session-Id is missing. Begin with initialize.',
+        {
+          reason: 'missing_session',
+        },
+      )
+    return this.#sessions.open(text, boundTo(incoming))
+  }
+
+  async #initialize(
+    incoming: Incoming,
+    { id, params = {} }: JsonRpcRequest,
+    reply: Reply,
+    gone: AbortSignal,
+  ): Promise<void> {
+    const { protocolVersion, capabilities, clientInfo } = params
+    if (typeof protocolVersion !== 'string') throw invalidParams('"protocolVersion" must be a string.')
+    if (!isObject(capabilities)) throw invalidParams('"capabilities" must be an object.')
+    const admitted = await this.#context.admit(incoming, 'initialize', undefined)
+    try {
+      const version = eraOf(protocolVersion) === 'legacy' ? protocolVersion : legacyVersion
+      const { tasks: _, ...known } = capabilities
+      const session = this.#sessions.begin(version, known, isObject(clientInfo) ? clientInfo : gatewayInfo)
+      const caller = callerOf(incoming, session.capabilities, session.clientInfo, session)
+      const { infos, unavailable } = await incoming.endpoint.federation.describe(caller, gone)
+      const instructions = mergedInstructions(incoming.endpoint, infos)
+      reply.result(
+        id,
+        {
+          protocolVersion: version,
+          capabilities: mergedCapabilities([...infos.values()], 'legacy'),
+          serverInfo: gatewayInfo,
+          ...(instructions !== undefined && { instructions }),
+          ...(unavailable.length > 0 && { _meta: { 'dev.chaperone/unavailable': unavailable } }),
+        },
+        [...admitted.headers, ['mcp-session-id', this.#sessions.seal(session, boundTo(incoming))]],
+      )
+    } finally {
+      admitted.release()
+    }
+  }
+
+  async #inSession(
+    incoming: Incoming,
+    session: ClientSession,
+    message: JsonRpcRequest,
+    reply: Reply,
+    gone: AbortSignal,
+    done: ReturnType<typeof account>,
+  ): Promise<void> {
+    const { id, method, params = {} } = message
+    const { endpoint } = incoming
+    const { live } = session
+    if (method === 'ping') {
+      reply.result(id, {})
+      return
+    }
+    if (live.calls.has(id)) throw invalidRequest('A request with this id is under way.')
+    const controller = new AbortController()
+    const leave = () => controller.abort(gone.reason)
+    gone.addEventListener('abort', leave, { once: true })
+    live.calls.set(id, controller)
+    const { signal } = controller
+    try {
+      const caller = callerOf(incoming, session.capabilities, session.clientInfo, session)
+      const kind = kindOf(method)
+      if (kind) {
+        const admitted = await this.#context.admit(incoming, method, undefined)
+        try {
+          const from = openCursor(this.#sealer, incoming, method, params.cursor)
+          const page = await endpoint.federation.list(kind, caller, from, endpoint.rule.pageSize, signal)
+          reply.result(
+            id,
+            legacyResult(method, {
+              [kinds[kind].items]: page.items,
+              ...(page.next && {
+                nextCursor: this.#sealer.seal(
+                  'cursor',
+                  `${boundTo(incoming)}\0${method}`,
+                  page.next,
+                  Date.now() / 1000 + 3600,
+                ),
+              }),
+              ...(page.unavailable.length > 0 && { _meta: { 'dev.chaperone/unavailable': page.unavailable } }),
+            }),
+            admitted.headers,
+          )
+        } finally {
+          admitted.release()
+        }
+        return
+      }
+      if (method === 'logging/setLevel') {
+        await this.#setLevel(incoming, session, params, signal)
+        reply.result(id, {})
+        return
+      }
+      const { _meta, ...rest } = params
+      const routed = await endpoint.federation.route(
+        method,
+        { ...rest, ...(isObject(_meta) && { _meta }) },
+        caller,
+        signal,
+      )
+      done.about(routed)
+      const admitted = await this.#context.admit(incoming, method, {
+        server: routed.server.name,
+        name: routed.name,
+        arguments: isObject(routed.params.arguments) ? routed.params.arguments : {},
+        definition: routed.tool,
+      })
+      try {
+        const hooks: CallHooks = {
+          takesInputRequired: false,
+          logLevel: live.logLevel,
+          signal,
+          notified: (notification, told) => {
+            if (
+              notification === 'notifications/message' &&
+              live.logLevel !== undefined &&
+              !loudEnough(told.level, live.logLevel)
+            )
+              return
+            reply.notify(notification, endpoint.federation.outwardParams(routed.server.name, told))
+          },
+          asked: (asked, what) => {
+            const missing = lackingCapability(asked, what, session.capabilities)
+            if (missing) return Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: missing }))
+            return askClient(session, asked, forClient(asked, what), reply)
+          },
+        }
+        const relinked = () => {
+          for (const stream of live.streams) {
+            stream.refresh()
+            for (const each of ['tools', 'prompts', 'resources'])
+              stream.notify(`notifications/${each}/list_changed`, {})
+          }
+        }
+        if (method === 'resources/subscribe' || method === 'resources/unsubscribe') {
+          const uri = String(params.uri)
+          if (method === 'resources/subscribe') {
+            if (live.subscribed.size >= mostSubscriptions) throw invalidParams('There are too many subscriptions.')
+            live.subscribed.add(uri)
+          } else live.subscribed.delete(uri)
+          const { era } = await routed.server.describe(caller, signal)
+          if (era === 'modern') {
+            // There it is what streams listen to.
+            for (const stream of live.streams) stream.refresh()
+            reply.result(id, {}, admitted.headers)
+            return
+          }
+        }
+        const { result } = await endpoint.federation.call(routed, caller, hooks, relinked)
+        done.result(result)
+        reply.result(id, legacyResult(method, result), admitted.headers)
+      } finally {
+        admitted.release()
+      }
+    } catch (error) {
+      // A cancelled request gets no answer (2025-11-25, Cancellation).
+      if (signal.aborted && !gone.aborted) {
+        done.failed('cancelled')
+        reply.accepted()
+        return
+      }
+      throw error
+    } finally {
+      gone.removeEventListener('abort', leave)
+      live.calls.delete(id)
+    }
+  }
+
+  async #setLevel(incoming: Incoming, session: ClientSession, params: JsonObject, signal: AbortSignal): Promise<void> {
+    const { level } = params
+    if (!isLogLevel(level)) throw invalidParams('"level" is no log level.')
+    session.live.logLevel = level
+    const caller = callerOf(incoming, session.capabilities, session.clientInfo, session)
+    const { infos } = await incoming.endpoint.federation.describe(caller, signal)
+    await Promise.all(
+      [...infos].map(async ([server, { era, capabilities }]) => {
+        // In the new era each request says it.
+        if (era === 'modern' || !isObject(capabilities.logging)) return
+        const timed = AbortSignal.any([signal, AbortSignal.timeout(server.listMs)])
+        const hooks: CallHooks = {
+          notified: () => undefined,
+          asked: () => Promise.reject(methodNotFound('')),
+          takesInputRequired: false,
+          signal: timed,
+        }
+        await server.request(caller, 'logging/setLevel', { level }, hooks).catch(() => undefined)
+      }),
+    )
+  }
+}
+
+/** A server's request of the new era in the words of the old one. */
+function forClient(method: string, params: JsonObject): JsonObject {
+  if (method !== 'elicitation/create' || params.mode !== 'url' || params.elicitationId !== undefined) return params
+  return { ...params, elicitationId: randomUUID() }
+}

@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto'
+import type { McpRule, McpServerRule } from '../config/mcp.ts'
+import { durationMs } from '../config/primitives.ts'
+import type { Upstream } from '../protocol.ts'
+import { Access, type Judge } from './access.ts'
+import type { Endpoint } from './endpoint.ts'
+import { Federation, type ToolFilter } from './federation.ts'
+import { Names } from './names.ts'
+import type { SealKey } from './seal.ts'
+import type { Credentials, McpServer } from './server/server.ts'
+
+/** Gives the values behind references to secrets. @throws {Error} where there is none */
+export interface Secrets {
+  resolve(reference: string): string
+}
+
+/** The MCP part of the rules, ready for requests. */
+export interface McpRules {
+  readonly upstreams: readonly Upstream[]
+  readonly servers: readonly McpServer[]
+  /** By path. */
+  readonly endpoints: ReadonlyMap<string, Endpoint>
+}
+
+/** The parts that live longer than one revision, or come from elsewhere. */
+export interface McpParts {
+  readonly judge: Judge
+  readonly filter: ToolFilter
+  /** Makes a server, or gives the one that was made for the same rule. */
+  server(name: string, rule: McpServerRule, upstream: Upstream | undefined): McpServer
+}
+
+/** @throws {RangeError} where the rules cannot be carried out */
+export function compileMcp(rule: McpRule, parts: McpParts): McpRules {
+  const upstreams = new Map<string, Upstream>()
+  const servers = new Map<string, McpServer>()
+  for (const [name, server] of Object.entries(rule.servers)) {
+    const upstream = upstreamOf(name, server)
+    if (upstream) upstreams.set(upstream.id, upstream)
+    servers.set(name, parts.server(name, server, upstream))
+  }
+  const access = new Access(new Map(Object.entries(rule.servers)), parts.judge)
+  const given = Object.entries(rule.endpoints)
+  const defaults = {
+    serverInstructions: true,
+    origins: [],
+    pageSize: 1000,
+    cache: '0ms',
+  }
+  const all: (typeof given)[number][] = given.length > 0 || servers.size === 0 ? given : [['default', defaults]]
+  const endpoints = new Map<string, Endpoint>()
+  for (const [name, endpoint] of all) {
+    const chosen = (endpoint.servers ?? Object.keys(rule.servers)).map((server) => {
+      const found = servers.get(server)
+      if (!found) throw new RangeError(`mcp.endpoints.${name}.servers: there is no server ${server}`)
+      return found
+    })
+    let names: Names
+    try {
+      names = new Names(
+        chosen.map((server) => ({
+          name: server.name,
+          prefix: (server.rule.prefix ?? server.name).replace(/[^a-zA-Z0-9_-]/g, '_').slice(0, 32),
+          rename: new Map(Object.entries(server.rule.tools.rename)),
+        })),
+      )
+    } catch (error) {
+      throw new RangeError(`mcp.endpoints.${name}: ${(error as Error).message}`)
+    }
+    const path = name === 'default' ? '/mcp' : `/mcp/${name}`
+    endpoints.set(path, {
+      name,
+      path,
+      rule: endpoint,
+      federation: new Federation(chosen, names, access, parts.filter),
+      cacheMs: durationMs(endpoint.cache),
+    })
+  }
+  return { upstreams: [...upstreams.values()], servers: [...servers.values()], endpoints }
+}
+
+/** Where an HTTP server is; undefined for what is none. */
+function upstreamOf(name: string, rule: McpServerRule): Upstream | undefined {
+  if (rule.type === 'stdio') return undefined
+  const text = rule.type === 'openapi' ? rule.url : rule.url
+  if (text === undefined) return undefined
+  const url = new URL(text)
+  if (url.username || url.password || url.hash)
+    throw new RangeError(`mcp.servers.${name}.url: must not hold a user name, a password or a fragment`)
+  const scheme = url.protocol === 'https:' ? 'https' : 'http'
+  const address = {
+    scheme,
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port ? Number(url.port) : scheme === 'https' ? 443 : 80,
+    connectTimeoutMs: durationMs(rule.connectTimeout),
+    serverName: rule.tls?.serverName,
+    caFile: rule.tls?.caFile,
+  } as const
+  const hash = createHash('sha256').update(JSON.stringify(address)).digest('hex').slice(0, 10)
+  return { id: `mcp/${name}@${hash}`, ...address }
+}
+
+/** The keys of the rules. @throws {RangeError} where one is none */
+export function sealKeysOf({ sessions }: McpRule, secrets: Secrets): SealKey[] {
+  return sessions.keys.map(({ id, secret }): SealKey => {
+    const text = secrets.resolve(secret)
+    const bytes = /^[0-9a-fA-F]{64,}$/.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'base64')
+    if (bytes.length < 32)
+      throw new RangeError(`mcp.sessions.keys: the key ${id} must be at least 32 random bytes, in base64 or hex`)
+    return { id, secret: bytes }
+  })
+}
+
+/** Fixed credentials, the ones that need nobody else. @throws {Error} where a secret cannot be had, at the call */
+export function fixedCredentials(rule: McpServerRule, secrets: Secrets): Credentials {
+  const credential = rule.type === 'stdio' ? undefined : rule.credential
+  switch (credential?.type) {
+    case 'headers': {
+      const names = Object.entries(credential.headers)
+      return { headers: () => names.map(([name, value]) => [name.toLowerCase(), secrets.resolve(value)] as const) }
+    }
+    case 'bearer': {
+      const { token } = credential
+      return { headers: () => [['authorization', `Bearer ${secrets.resolve(token)}`] as const] }
+    }
+    case undefined:
+      return { headers: () => [] }
+    default:
+      throw new RangeError(`credentials of the type ${(credential as { type: string }).type} are not there yet`)
+  }
+}
+
+/** The environment of a process: values, with references in them replaced. @throws {Error} where there is none */
+export function environmentOf(env: Readonly<Record<string, string>>, secrets: Secrets): Record<string, string> {
+  const made: Record<string, string> = {}
+  for (const [name, value] of Object.entries(env))
+    made[name] = /^\$\{(?:env|file):[^}]+\}$/.test(value) ? secrets.resolve(value) : value
+  return made
+}

@@ -1,0 +1,389 @@
+import { isObject } from '../json.ts'
+import type { Access } from './access.ts'
+import { invalidParams, McpError, methodNotFound, ServerError, ServerUnavailable } from './errors.ts'
+import { type Kind, kinds } from './kinds.ts'
+import type { Names } from './names.ts'
+import { errorCode, type JsonObject, type Tool } from './protocol.ts'
+import type { CallHooks, Interest, ListenHooks, ServerInfo } from './server/link.ts'
+import { mirroredIn } from './server/param-headers.ts'
+import type { Caller, McpServer } from './server/server.ts'
+import { withUris } from './uris.ts'
+
+/** Pages of one server's list, and entries of all its pages; more is cut. */
+const mostPages = 200
+const mostItems = 20_000
+
+/** Where a list goes on: behind an entry of a server. */
+export interface ListPosition {
+  readonly server: string
+  /** Entries of the server that were shown, and the last of them: it may have got another place. */
+  readonly shown: number
+  readonly last: string
+}
+
+/** A page of a list over all servers. */
+export interface ListPage {
+  readonly items: readonly JsonObject[]
+  readonly next: ListPosition | undefined
+  /** Servers that are missing from it. */
+  readonly unavailable: readonly string[]
+  /** The shortest of what the servers say; undefined: none says anything. */
+  readonly ttlMs: number | undefined
+  readonly public: boolean
+}
+
+/** A request on its way to the one server that it is for. */
+export interface Routed {
+  readonly server: McpServer
+  readonly method: string
+  /** In the server's own names. */
+  readonly params: JsonObject
+  /** By the server's own name; empty where there is none. */
+  readonly name: string
+  readonly tool: Tool | undefined
+}
+
+/** What tools may be listed and called beside all else: the pins. */
+export interface ToolFilter {
+  /** @returns those that may be listed */
+  listed(server: string, tools: readonly Tool[]): readonly Tool[]
+  mayCall(server: string, tool: Tool | undefined): boolean
+}
+
+/** Many servers as one. */
+export class Federation {
+  readonly servers: readonly McpServer[]
+  readonly names: Names
+  readonly #byName: ReadonlyMap<string, McpServer>
+  readonly #access: Access
+  readonly #filter: ToolFilter
+
+  constructor(servers: readonly McpServer[], names: Names, access: Access, filter: ToolFilter) {
+    this.servers = servers
+    this.names = names
+    this.#byName = new Map(servers.map((server) => [server.name, server]))
+    this.#access = access
+    this.#filter = filter
+  }
+
+  server(name: string): McpServer | undefined {
+    return this.#byName.get(name)
+  }
+
+  /** The servers that a caller may use at all. */
+  serversOf({ identity }: Caller): readonly McpServer[] {
+    return this.servers.filter(({ name }) => identity.mayUseServer(name))
+  }
+
+  /** What all servers say of themselves; those that do not answer in time are left out. */
+  async describe(
+    caller: Caller,
+    signal: AbortSignal,
+  ): Promise<{ infos: ReadonlyMap<McpServer, ServerInfo>; unavailable: readonly string[] }> {
+    const infos = new Map<McpServer, ServerInfo>()
+    const unavailable: string[] = []
+    const servers = this.serversOf(caller)
+    const all = await Promise.all(
+      servers.map((server) =>
+        server.describe(caller, AbortSignal.any([signal, AbortSignal.timeout(server.listMs)])).catch(() => undefined),
+      ),
+    )
+    servers.forEach((server, i) => {
+      const info = all[i]
+      if (info) infos.set(server, info)
+      else unavailable.push(server.name)
+    })
+    return { infos, unavailable }
+  }
+
+  /**
+   * A page of a list: the servers in the order of the rules, each with what it has, in its own order.
+   * @throws {ServerUnavailable} where one does not answer that lists must not be without
+   */
+  async list(
+    kind: Kind,
+    caller: Caller,
+    from: ListPosition | undefined,
+    pageSize: number,
+    signal: AbortSignal,
+  ): Promise<ListPage> {
+    const all = this.serversOf(caller)
+    // A server that has gone away meanwhile is not where the list goes on; those after it are.
+    const order = this.servers.map(({ name }) => name)
+    const start = from ? order.indexOf(from.server) : 0
+    const servers = start <= 0 ? all : all.filter(({ name }) => order.indexOf(name) >= start)
+    const lists = await Promise.all(
+      servers.map((server) =>
+        this.#listOf(server, kind, caller, signal).catch((error: unknown) => {
+          if (signal.aborted) throw error
+          if (server.rule.onFailure === 'fail') throw error
+          return undefined
+        }),
+      ),
+    )
+    const items: JsonObject[] = []
+    const unavailable: string[] = []
+    let next: ListPosition | undefined
+    let ttlMs: number | undefined
+    let isPublic = true
+    for (const [index, server] of servers.entries()) {
+      const list = lists[index]
+      if (!list) {
+        unavailable.push(server.name)
+        continue
+      }
+      if (!list.public) isPublic = false
+      if (list.ttlMs !== undefined) ttlMs = Math.min(ttlMs ?? Number.POSITIVE_INFINITY, list.ttlMs)
+      if (next) continue
+      const { key } = kinds[kind]
+      let skip = 0
+      if (from?.server === server.name) {
+        const place = list.items.findIndex((item) => item[key] === from.last)
+        skip = place === -1 ? Math.min(from.shown, list.items.length) : place + 1
+      }
+      const room = pageSize - items.length
+      const shown = list.items.slice(skip, skip + room)
+      for (const item of shown) items.push(this.#outward(server.name, kind, item))
+      if (skip + shown.length < list.items.length && items.length >= pageSize)
+        next = {
+          server: server.name,
+          shown: skip + shown.length,
+          last: String((shown.at(-1) ?? list.items[skip - 1])?.[key] ?? ''),
+        }
+    }
+    return { items, next, unavailable, ttlMs, public: isPublic }
+  }
+
+  /**
+   * Finds the server that a request is for.
+   * @throws {McpError} where it is for none, or not for this caller
+   */
+  async route(method: string, params: JsonObject, caller: Caller, signal: AbortSignal): Promise<Routed> {
+    switch (method) {
+      case 'tools/call': {
+        const unknown = () => invalidParams(`Unknown tool: ${String(params.name).slice(0, 100)}`, 'unknown_tool')
+        if (typeof params.name !== 'string') throw invalidParams('"name" must be the name of a tool.')
+        const { server, name } = await this.#meant('tools', params.name, caller, signal, unknown)
+        const tool = await this.#toolOf(server, name, caller, signal)
+        const args = params.arguments ?? {}
+        if (!isObject(args)) throw invalidParams('"arguments" must be an object.')
+        this.#access.check(caller, 'tools', { server: server.name, method, name, tool, arguments: args }, unknown)
+        if (!this.#filter.mayCall(server.name, tool)) throw unknown()
+        return { server, method, params: { ...params, name }, name, tool }
+      }
+      case 'prompts/get': {
+        const unknown = () => invalidParams(`Unknown prompt: ${String(params.name).slice(0, 100)}`, 'unknown_prompt')
+        if (typeof params.name !== 'string') throw invalidParams('"name" must be the name of a prompt.')
+        const { server, name } = await this.#meant('prompts', params.name, caller, signal, unknown)
+        const args = isObject(params.arguments) ? params.arguments : {}
+        this.#access.check(caller, 'prompts', { server: server.name, method, name, arguments: args }, unknown)
+        return { server, method, params: { ...params, name }, name, tool: undefined }
+      }
+      case 'resources/read':
+      case 'resources/subscribe':
+      case 'resources/unsubscribe': {
+        const { uri } = params
+        if (typeof uri !== 'string') throw invalidParams('"uri" must be the URI of a resource.')
+        const { server, own } = this.#resource(method, uri, caller)
+        return { server, method, params: { ...params, uri: own }, name: own, tool: undefined }
+      }
+      case 'completion/complete': {
+        const { ref } = params
+        if (!isObject(ref)) throw invalidParams('"ref" must name a prompt or a resource.')
+        if (ref.type === 'ref/prompt' && typeof ref.name === 'string') {
+          const unknown = () => invalidParams(`Unknown prompt: ${String(ref.name).slice(0, 100)}`, 'unknown_prompt')
+          const { server, name } = await this.#meant('prompts', ref.name, caller, signal, unknown)
+          this.#access.check(caller, 'prompts', { server: server.name, method, name }, unknown)
+          return { server, method, params: { ...params, ref: { ...ref, name } }, name, tool: undefined }
+        }
+        if (ref.type === 'ref/resource' && typeof ref.uri === 'string') {
+          const { server, own } = this.#resource(method, ref.uri, caller)
+          return { server, method, params: { ...params, ref: { ...ref, uri: own } }, name: own, tool: undefined }
+        }
+        throw invalidParams('"ref" must name a prompt or a resource.')
+      }
+      default:
+        throw methodNotFound(method)
+    }
+  }
+
+  /** @returns what a server answered, in the names of clients */
+  async call(
+    { server, method, params }: Routed,
+    caller: Caller,
+    hooks: CallHooks,
+    relinked: () => void,
+  ): Promise<{ result: JsonObject; info: ServerInfo }> {
+    const timeout = AbortSignal.timeout(server.callMs)
+    const timed = { ...hooks, signal: AbortSignal.any([hooks.signal, timeout]) }
+    try {
+      const { result, info } = await server.request(caller, method, params, timed, relinked)
+      return { result: this.outwardResult(server.name, result), info }
+    } catch (error) {
+      if (timeout.aborted && !hooks.signal.aborted)
+        throw new ServerUnavailable(
+          server.name,
+          `The MCP server ${server.name} did not answer within the ${server.callMs / 1000} s that the rules allow.`,
+        )
+      throw error instanceof ServerError ? new ServerError(this.#outwardError(server.name, error.body)) : error
+    }
+  }
+
+  /** Hears all servers. @returns when every one that answers in time is listened to */
+  async listen(
+    caller: Caller,
+    interest: Interest,
+    hooksOf: (server: McpServer) => ListenHooks,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const uris = new Map<string, string[]>()
+    for (const uri of interest.uris) {
+      const meant = this.names.uriInward(uri)
+      if (meant) uris.set(meant.server, [...(uris.get(meant.server) ?? []), meant.uri])
+    }
+    await Promise.all(
+      this.serversOf(caller).map((server) => {
+        const started = server.listen(caller, { ...interest, uris: uris.get(server.name) ?? [] }, hooksOf(server))
+        // A slow one is heard when it comes; nobody waits for it longer than for its list.
+        return Promise.race([
+          started.catch(() => undefined),
+          new Promise<void>((resolve) => {
+            const timer = setTimeout(resolve, server.listMs)
+            timer.unref()
+            signal.addEventListener('abort', () => resolve(), { once: true })
+          }),
+        ])
+      }),
+    )
+  }
+
+  /** A server's notification in the names of clients. */
+  outwardParams(server: string, params: JsonObject): JsonObject {
+    return typeof params.uri === 'string' ? { ...params, uri: this.names.uriOutward(server, params.uri) } : params
+  }
+
+  outwardResult(server: string, result: JsonObject): JsonObject {
+    return withUris(result, (uri) => this.names.uriOutward(server, uri))
+  }
+
+  #outwardError<E extends { readonly data?: unknown }>(server: string, body: E): E {
+    const { data } = body
+    return isObject(data) && typeof data.uri === 'string'
+      ? { ...body, data: { ...data, uri: this.names.uriOutward(server, data.uri) } }
+      : body
+  }
+
+  #outward(server: string, kind: Kind, item: JsonObject): JsonObject {
+    const { key } = kinds[kind]
+    const own = String(item[key])
+    const outward =
+      kind === 'tools' || kind === 'prompts' ? this.names.outward(server, own) : this.names.uriOutward(server, own)
+    return outward === own ? item : { ...item, [key]: outward }
+  }
+
+  async #listOf(
+    server: McpServer,
+    kind: Kind,
+    caller: Caller,
+    outer: AbortSignal,
+  ): Promise<{ items: readonly JsonObject[]; ttlMs: number | undefined; public: boolean }> {
+    const signal = AbortSignal.any([outer, AbortSignal.timeout(server.listMs)])
+    const { method, items: member, capability, key } = kinds[kind]
+    const info = await server.describe(caller, signal)
+    if (!isObject(info.capabilities[capability])) return { items: [], ttlMs: undefined, public: true }
+    const found: JsonObject[] = []
+    const seen = new Set<string>()
+    let cursor: string | undefined
+    let ttlMs: number | undefined
+    let isPublic = info.era === 'modern'
+    for (let page = 0; page < mostPages && found.length < mostItems; page++) {
+      const hooks = silent(signal)
+      const { result } = await server.request(caller, method, cursor === undefined ? {} : { cursor }, hooks)
+      for (const item of Array.isArray(result[member]) ? result[member] : []) {
+        if (!isObject(item) || typeof item[key] !== 'string' || seen.has(item[key])) continue
+        seen.add(item[key])
+        found.push(item)
+      }
+      if (typeof result.ttlMs === 'number' && result.ttlMs >= 0)
+        ttlMs = Math.min(ttlMs ?? Number.POSITIVE_INFINITY, result.ttlMs)
+      if (result.cacheScope !== 'public') isPublic = false
+      const { nextCursor } = result
+      if (typeof nextCursor !== 'string' || nextCursor === cursor) break
+      cursor = nextCursor
+    }
+    let items: readonly JsonObject[] = found
+    if (kind === 'tools') {
+      const tools = found.filter((tool) => isObject(tool.inputSchema) && mirroredIn(tool.inputSchema) !== 'invalid')
+      server.learn(tools as unknown as Tool[])
+      items = this.#filter.listed(server.name, tools as unknown as Tool[]) as unknown as readonly JsonObject[]
+    }
+    return {
+      items: items.filter((item) =>
+        this.#access.lists(
+          caller,
+          kind,
+          server.name,
+          String(item[key]),
+          kind === 'tools' ? (item as unknown as Tool) : undefined,
+        ),
+      ),
+      ttlMs,
+      public: isPublic,
+    }
+  }
+
+  async #meant(
+    kind: 'tools' | 'prompts',
+    outward: string,
+    caller: Caller,
+    signal: AbortSignal,
+    unknown: () => McpError,
+  ): Promise<{ server: McpServer; name: string }> {
+    let meant = this.names.inward(outward)
+    if (meant && 'candidates' in meant) {
+      // Its lists tell: making the names of what they hold is how the shortened ones are learned.
+      for (const name of meant.candidates) {
+        const server = this.#byName.get(name)!
+        if (!caller.identity.mayUseServer(name)) continue
+        const list = await this.#listOf(server, kind, caller, signal).catch(() => undefined)
+        for (const item of list?.items ?? []) this.names.outward(name, String(item[kinds[kind].key]))
+      }
+      meant = this.names.inward(outward)
+    }
+    if (!meant || 'candidates' in meant) throw unknown()
+    const server = this.#byName.get(meant.server)
+    if (!server || !caller.identity.mayUseServer(server.name)) throw unknown()
+    return { server, name: meant.name }
+  }
+
+  /** What is known of a tool; its server is asked where it is not, for the rules may be about what it says. */
+  async #toolOf(server: McpServer, name: string, caller: Caller, signal: AbortSignal): Promise<Tool | undefined> {
+    const known = server.tool(name)
+    if (known) return known
+    await this.#listOf(server, 'tools', caller, signal).catch(() => undefined)
+    return server.tool(name)
+  }
+
+  #resource(method: string, uri: string, caller: Caller): { server: McpServer; own: string } {
+    const unknown = () =>
+      new McpError(404, errorCode.resourceNotFound, `Resource not found: ${uri.slice(0, 500)}`, {
+        reason: 'unknown_resource',
+        data: { uri },
+      })
+    const meant = this.names.uriInward(uri)
+    const server = meant && this.#byName.get(meant.server)
+    if (!meant || !server) throw unknown()
+    this.#access.check(caller, 'resources', { server: server.name, method, name: meant.uri }, unknown)
+    return { server, own: meant.uri }
+  }
+}
+
+/** Hooks for what the gateway asks by itself. */
+function silent(signal: AbortSignal): CallHooks {
+  return {
+    notified: () => undefined,
+    asked: () => Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: 'Method not found' })),
+    takesInputRequired: false,
+    signal,
+  }
+}

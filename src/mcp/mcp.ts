@@ -1,0 +1,261 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Identity, Unidentified } from '../identity/identity.ts'
+import type { AgentRequest, Decision, LocalAnswer, Protocol } from '../protocol.ts'
+import type { LegacyFront } from './client/legacy.ts'
+import { ModernFront } from './client/modern.ts'
+import { Reply } from './client/reply.ts'
+import type { McpContext } from './context.ts'
+import type { Endpoint, Incoming } from './endpoint.ts'
+import { errorBody, errorResponse, McpError } from './errors.ts'
+import { readMessage } from './message.ts'
+import { errorCode, type JsonRpcMessage } from './protocol.ts'
+
+type Maybe<T> = T | Promise<T>
+
+/** Tells who a request comes from. */
+export interface Gate {
+  listenerOf(port: number): string
+  identify(listener: string, headers: ReadonlyMap<string, string>): Maybe<Identity | Unidentified>
+}
+
+/** Whether a path is one of MCP's. */
+export function isMcpPath(path: string): boolean {
+  return path === '/mcp' || path.startsWith('/mcp/') || path.startsWith('/mcp?')
+}
+
+const methods = 'GET, POST, DELETE, OPTIONS'
+const exposed = 'mcp-session-id, mcp-protocol-version, www-authenticate, x-request-id, retry-after'
+const allowedHeaders =
+  'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id, x-chaperone-key, traceparent, tracestate'
+
+/** The MCP endpoints under one set of rules. */
+export class McpProtocol implements Protocol {
+  readonly #endpoints: ReadonlyMap<string, Endpoint>
+  readonly #gate: Gate
+  readonly #context: McpContext
+  readonly #legacy: LegacyFront
+  readonly #modern: ModernFront
+  readonly #keepAliveMs: number
+
+  constructor(
+    endpoints: ReadonlyMap<string, Endpoint>,
+    gate: Gate,
+    context: McpContext,
+    fronts: { legacy: LegacyFront; modern: ModernFront },
+    keepAliveMs: number,
+  ) {
+    this.#endpoints = endpoints
+    this.#gate = gate
+    this.#context = context
+    this.#legacy = fronts.legacy
+    this.#modern = fronts.modern
+    this.#keepAliveMs = keepAliveMs
+  }
+
+  decide(request: AgentRequest): Maybe<Decision> {
+    const mark = request.path.indexOf('?')
+    const path = mark === -1 ? request.path : request.path.slice(0, mark)
+    const endpoint = this.#endpoints.get(path.length > 4 && path.endsWith('/') ? path.slice(0, -1) : path)
+    if (!endpoint)
+      return refusal(request, new McpError(404, errorCode.invalidRequest, 'There is no MCP endpoint here.'), [])
+    const origin = request.headers.get('origin')
+    const cors = origin === undefined ? [] : corsOf(endpoint, origin, request.headers.get(':authority'))
+    if (cors === undefined)
+      // Streamable HTTP, Security: what another page of a browser sends is not what its user meant.
+      return refusal(request, new McpError(403, errorCode.invalidRequest, 'This origin may not ask here.'), [])
+    if (request.method === 'OPTIONS') return preflight(cors)
+    if (request.method !== 'GET' && request.method !== 'POST' && request.method !== 'DELETE') {
+      const error = new McpError(405, errorCode.invalidRequest, 'Method not allowed.', {
+        headers: [['allow', methods]],
+      })
+      return refusal(request, error, cors)
+    }
+    const listener = this.#gate.listenerOf(request.port)
+    const identity = this.#gate.identify(listener, request.headers)
+    return identity instanceof Promise
+      ? identity.then((known) => this.#identified(request, endpoint, listener, known, cors))
+      : this.#identified(request, endpoint, listener, identity, cors)
+  }
+
+  #identified(
+    request: AgentRequest,
+    endpoint: Endpoint,
+    listener: string,
+    identity: Identity | Unidentified,
+    cors: LocalAnswer['headers'],
+  ): Decision {
+    if ('status' in identity) {
+      if (identity.cause !== undefined) this.#context.report(identity.cause, request.id)
+      const headers: [string, string][] = identity.status === 401 ? [['www-authenticate', 'Bearer']] : []
+      const error = new McpError(identity.status, errorCode.session, identity.message, {
+        reason: identity.code,
+        headers,
+      })
+      return refusal(request, error, cors)
+    }
+    const incoming: Incoming = {
+      requestId: request.id,
+      endpoint,
+      identity,
+      token: undefined,
+      headers: request.headers,
+      listener,
+      bytes: request.body.length,
+      arrived: request.arrived,
+    }
+    const accept = request.headers.get('accept')
+    const streams = accept === undefined || /text\/event-stream|text\/\*|\*\/\*/.test(accept)
+    if (request.method !== 'POST') {
+      if (request.method === 'GET' && !streams) {
+        const error = new McpError(406, errorCode.session, 'Not Acceptable: the stream is text/event-stream.')
+        return refusal(request, error, cors)
+      }
+      const handle = request.method === 'GET' ? this.#listen : this.#end
+      return { type: 'respond', respond: (_, response) => handle.call(this, incoming, response, cors) }
+    }
+    if (!/^application\/json\b/i.test(request.headers.get('content-type') ?? ''))
+      return refusal(
+        request,
+        new McpError(415, errorCode.session, 'Unsupported Media Type: the body must be application/json.'),
+        cors,
+      )
+    let message: JsonRpcMessage
+    try {
+      message = readMessage(request.body)
+    } catch (error) {
+      if (!(error instanceof McpError)) throw error
+      return refusal(request, error, cors)
+    }
+    return {
+      type: 'respond',
+      respond: (_: IncomingMessage, response: ServerResponse) =>
+        this.#message(incoming, message, response, streams, cors),
+    }
+  }
+
+  async #message(
+    incoming: Incoming,
+    message: JsonRpcMessage,
+    response: ServerResponse,
+    streams: boolean,
+    cors: LocalAnswer['headers'],
+  ): Promise<void> {
+    const reply = new Reply(response, streams, this.#keepAliveMs, cors)
+    try {
+      if (!('method' in message)) {
+        this.#legacy.response(incoming, message)
+        reply.accepted()
+        return
+      }
+      const modern = ModernFront.knows(message, incoming.headers.get('mcp-protocol-version'))
+      if (!('id' in message)) {
+        if (!modern) this.#legacy.notification(incoming, message)
+        reply.accepted()
+        return
+      }
+      const gone = goneOf(response)
+      if (modern) await this.#modern.request(incoming, message, reply, gone)
+      else await this.#legacy.request(incoming, message, reply, gone)
+    } catch (error) {
+      if (!(error instanceof McpError)) this.#context.report(error, incoming.requestId)
+      const status = error instanceof McpError ? error.status : 500
+      reply.error(undefined, status, errorBody(error, incoming.requestId))
+    }
+  }
+
+  async #listen(incoming: Incoming, response: ServerResponse, cors: LocalAnswer['headers']): Promise<void> {
+    let reply: Reply | undefined
+    try {
+      await this.#legacy.listen(
+        incoming,
+        () => {
+          reply = new Reply(response, true, this.#keepAliveMs, cors)
+          return reply
+        },
+        goneOf(response),
+      )
+      response.end()
+    } catch (error) {
+      const status = error instanceof McpError ? error.status : 500
+      if (!(error instanceof McpError)) this.#context.report(error, incoming.requestId)
+      const failed = reply ?? new Reply(response, false, this.#keepAliveMs, cors)
+      failed.error(undefined, status, errorBody(error, incoming.requestId))
+    }
+  }
+
+  async #end(incoming: Incoming, response: ServerResponse, cors: LocalAnswer['headers']): Promise<void> {
+    try {
+      await this.#legacy.end(incoming)
+      for (const [name, value] of cors) response.setHeader(name, value)
+      response.writeHead(204).end()
+    } catch (error) {
+      if (!(error instanceof McpError)) this.#context.report(error, incoming.requestId)
+      const reply = new Reply(response, false, this.#keepAliveMs, cors)
+      reply.error(undefined, error instanceof McpError ? error.status : 500, errorBody(error, incoming.requestId))
+    }
+  }
+}
+
+/** Ends what is done for a client that went away. */
+function goneOf(response: ServerResponse): AbortSignal {
+  const controller = new AbortController()
+  response.on('close', () => {
+    if (!response.writableFinished) controller.abort(new Error('the client went away'))
+  })
+  return controller.signal
+}
+
+function refusal(request: AgentRequest, error: McpError, cors: LocalAnswer['headers']): Decision {
+  return {
+    type: 'answer',
+    answer: {
+      status: error.status,
+      headers: [
+        ['content-type', 'application/json'],
+        ...cors,
+        ...error.headers.map(([n, v]): [string, string] => [n, v]),
+      ],
+      body: JSON.stringify(errorResponse(undefined, errorBody(error, request.id))),
+    },
+  }
+}
+
+function preflight(cors: LocalAnswer['headers']): Decision {
+  return {
+    type: 'answer',
+    answer: {
+      status: 204,
+      headers: [
+        ...cors,
+        ['access-control-allow-methods', methods],
+        ['access-control-allow-headers', allowedHeaders],
+        ['access-control-max-age', '600'],
+      ],
+      body: '',
+    },
+  }
+}
+
+const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/
+
+/**
+ * What a page of this origin is told (CORS, Fetch standard).
+ * @returns undefined where it may not ask. Pages of this machine may where the gateway was asked by a name of this machine:
+ *   a rebound name is another
+ */
+function corsOf(
+  { rule }: Endpoint,
+  origin: string,
+  authority: string | undefined,
+): [name: string, value: string][] | undefined {
+  const named = rule.origins.includes('*') || rule.origins.includes(origin)
+  if (!named) {
+    const host = /^https?:\/\/(.+)$/.exec(origin)?.[1] ?? ''
+    if (!loopback.test(host) || !loopback.test(authority ?? '')) return undefined
+  }
+  return [
+    ['access-control-allow-origin', origin],
+    ['access-control-expose-headers', exposed],
+    ['vary', 'origin'],
+  ]
+}

@@ -1,0 +1,114 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, randomFillSync } from 'node:crypto'
+
+/** A key that seals or opens. */
+export interface SealKey {
+  /** Stands in front of what it sealed. */
+  readonly id: string
+  /** At least 32 random bytes. */
+  readonly secret: Uint8Array
+}
+
+/** What a seal is for: what was sealed for one purpose opens for no other. */
+export type Purpose = 'session' | 'state' | 'cursor' | 'task' | 'oauth'
+
+const purposes: readonly Purpose[] = ['session', 'state', 'cursor', 'task', 'oauth']
+const nonceBytes = 12
+const tagBytes = 16
+/** Seconds since the epoch, big-endian. */
+const expiryBytes = 5
+const algorithm = 'aes-256-gcm'
+/** What a client may send back; more is not even decoded. */
+const longest = 64 * 1024
+
+/** Why something does not open: none of ours (or another's), or too old. */
+export type SealFailure = 'invalid' | 'expired'
+
+/**
+ * Seals what must survive between requests, so that clients hold it and no server keeps it: AES-256-GCM with a fresh nonce
+ * each time, the expiry inside, whom and what it is bound to as associated data, and a key id in front, so that keys
+ * rotate. Keys are derived once for each purpose (HKDF-SHA-256).
+ *
+ * The form is `KEYID.BASE64URL(nonce ‖ ciphertext ‖ tag)`: visible ASCII, as session ids must be (2025-11-25, Session
+ * Management).
+ */
+export class Sealer {
+  #keys = new Map<string, ReadonlyMap<Purpose, Buffer>>()
+  #first = ''
+  /** Of this process only. */
+  readonly #own: SealKey = { id: 'p', secret: randomBytes(32) }
+  readonly #nonces = Buffer.alloc(nonceBytes * 256)
+  #nextNonce = this.#nonces.length
+
+  /** @param keys the first seals, all open; none: a random one, which ends with this process */
+  constructor(keys: readonly SealKey[]) {
+    this.use(keys)
+  }
+
+  /** Changes the keys: what was sealed with one that is gone opens no more. */
+  use(keys: readonly SealKey[]): void {
+    const all = keys.length > 0 ? keys : [this.#own]
+    const made = new Map<string, ReadonlyMap<Purpose, Buffer>>()
+    for (const { id, secret } of all) {
+      if (secret.length < 32) throw new RangeError(`the sealing key ${id} must have at least 32 bytes`)
+      const derived = purposes.map(
+        (purpose) =>
+          [purpose, Buffer.from(hkdfSync('sha256', secret, 'chaperone seal', purpose, 32))] as [Purpose, Buffer],
+      )
+      made.set(id, new Map(derived))
+    }
+    this.#keys = made
+    this.#first = all[0]!.id
+  }
+
+  /**
+   * @param bound whom and what it is for; opening needs the same text
+   * @param value JSON
+   * @param expires Unix seconds
+   */
+  seal(purpose: Purpose, bound: string, value: unknown, expires: number): string {
+    const plain = Buffer.from(`\0\0\0\0\0${JSON.stringify(value)}`)
+    plain.writeUIntBE(Math.min(Math.max(0, Math.floor(expires)), 2 ** 40 - 1), 0, expiryBytes)
+    const nonce = this.#nonce()
+    const cipher = createCipheriv(algorithm, this.#keys.get(this.#first)!.get(purpose)!, nonce)
+    cipher.setAAD(Buffer.from(`${purpose}\0${bound}`))
+    const sealed = Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+    return `${this.#first}.${sealed.toString('base64url')}`
+  }
+
+  /**
+   * @param now Unix seconds
+   * @returns what was sealed, or why it does not open. Which of the checks failed is not told apart on purpose, but for age.
+   */
+  open(purpose: Purpose, bound: string, text: string, now: number): { value: unknown } | SealFailure {
+    const dot = text.indexOf('.')
+    if (dot < 1 || text.length > longest) return 'invalid'
+    const key = this.#keys.get(text.slice(0, dot))?.get(purpose)
+    if (!key) return 'invalid'
+    const sealed = Buffer.from(text.slice(dot + 1), 'base64url')
+    if (sealed.length < nonceBytes + expiryBytes + tagBytes) return 'invalid'
+    try {
+      const opener = createDecipheriv(algorithm, key, sealed.subarray(0, nonceBytes))
+      opener.setAAD(Buffer.from(`${purpose}\0${bound}`))
+      opener.setAuthTag(sealed.subarray(sealed.length - tagBytes))
+      const plain = Buffer.concat([
+        opener.update(sealed.subarray(nonceBytes, sealed.length - tagBytes)),
+        opener.final(),
+      ])
+      if (plain.readUIntBE(0, expiryBytes) < now) return 'expired'
+      return { value: JSON.parse(plain.toString('utf8', expiryBytes)) as unknown }
+    } catch {
+      return 'invalid'
+    }
+  }
+
+  /** Random bytes are fetched for many nonces at once: a system call each would cost more than the cipher. */
+  #nonce(): Buffer {
+    if (this.#nextNonce === this.#nonces.length) {
+      randomFillSync(this.#nonces)
+      this.#nextNonce = 0
+    }
+    const nonce = Buffer.from(this.#nonces.subarray(this.#nextNonce, this.#nextNonce + nonceBytes))
+    this.#nextNonce += nonceBytes
+    return nonce
+  }
+}

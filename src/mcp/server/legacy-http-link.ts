@@ -1,0 +1,256 @@
+import { isObject } from '../../json.ts'
+import { ServerError, ServerUnavailable, SessionLost } from '../errors.ts'
+import {
+  eraOf,
+  errorCode,
+  type JsonObject,
+  type JsonRpcErrorBody,
+  type JsonRpcNotification,
+  type JsonRpcRequest,
+  legacyVersion,
+  type RequestId,
+} from '../protocol.ts'
+import type { EventStream, HttpServer, Posted } from './http-server.ts'
+import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
+import { refused, resultOf } from './modern-link.ts'
+import { pause } from './pause.ts'
+
+/** A session that a server gave: all that must be known to go on with it. */
+export interface ServerSession {
+  /** Mcp-Session-Id; undefined: the server has no sessions. */
+  readonly id: string | undefined
+  readonly version: string
+}
+
+/** Request ids in one session must differ, also where several of these services use it: they begin with chance. */
+const prefix = Math.random().toString(36).slice(2, 8)
+let lastId = 0
+const mostResumptions = 100
+
+/** A session with a server of the revisions up to 2025-11-25, over streamable HTTP. */
+export class LegacyHttpLink implements Link {
+  readonly info: ServerInfo
+  readonly session: ServerSession
+  readonly #server: HttpServer
+  readonly #client: ClientSide
+
+  constructor(server: HttpServer, session: ServerSession, info: ServerInfo, client: ClientSide) {
+    this.#server = server
+    this.session = session
+    this.info = info
+    this.#client = client
+  }
+
+  /**
+   * Begins a session (2025-11-25, Lifecycle).
+   * @param version what is offered; the server may answer with another
+   * @throws {ServerError | ServerUnavailable}
+   */
+  static async initialize(
+    server: HttpServer,
+    client: ClientSide,
+    signal: AbortSignal,
+    version: string = legacyVersion,
+  ): Promise<LegacyHttpLink> {
+    const id = nextId()
+    const params = { protocolVersion: version, capabilities: client.capabilities, clientInfo: client.clientInfo }
+    const posted = await server.post({ jsonrpc: '2.0', id, method: 'initialize', params }, client.headers, signal)
+    const result = await firstAnswer(server.name, posted, id)
+    const info = initializedInfo(server.name, result)
+    const link = new LegacyHttpLink(
+      server,
+      { id: posted.header('mcp-session-id'), version: info.version },
+      info,
+      client,
+    )
+    await link.notify('notifications/initialized', {}, signal)
+    return link
+  }
+
+  async request(method: string, params: JsonObject, hooks: CallHooks): Promise<JsonObject> {
+    const id = nextId()
+    const cancelled = () => {
+      // The client does not wait any more; the server need not work any more.
+      void this.notify('notifications/cancelled', { requestId: id, reason: 'the client went away' }).catch(
+        () => undefined,
+      )
+    }
+    hooks.signal.addEventListener('abort', cancelled, { once: true })
+    try {
+      const posted = await this.#post({ jsonrpc: '2.0', id, method, params }, hooks.signal)
+      const { body } = posted
+      if (body.type === 'none') throw refused(this.#server.name, posted.status)
+      if (body.type === 'message') return resultOf(this.#server.name, body.message, id)
+      return await this.#fromStream(body.events, id, hooks)
+    } finally {
+      hooks.signal.removeEventListener('abort', cancelled)
+    }
+  }
+
+  async notify(method: string, params: JsonObject, signal = AbortSignal.timeout(30_000)): Promise<void> {
+    await this.#accepted({ jsonrpc: '2.0', method, params }, signal)
+  }
+
+  /** Answers a request of the server's. */
+  async answer(
+    id: RequestId,
+    outcome: { result: JsonObject } | { error: JsonRpcErrorBody },
+    signal = AbortSignal.timeout(30_000),
+  ): Promise<void> {
+    await this.#accepted({ jsonrpc: '2.0', id, ...outcome }, signal)
+  }
+
+  async listen(_interest: Interest, hooks: ListenHooks): Promise<void> {
+    const events = await this.#open(undefined, hooks.signal)
+    if (events instanceof Object) void this.#follow(events, hooks)
+  }
+
+  /** Ends the session at the server. */
+  async end(): Promise<void> {
+    if (this.session.id === undefined) return
+    await this.#server.delete(this.#headers(), AbortSignal.timeout(5_000)).catch(() => undefined)
+  }
+
+  async #fromStream(first: EventStream, id: RequestId, hooks: CallHooks): Promise<JsonObject> {
+    let events: EventStream = first
+    for (let resumed = 0; ; resumed++) {
+      let broken: unknown
+      try {
+        for await (const message of events) {
+          if (!('method' in message)) return resultOf(this.#server.name, message, id)
+          this.#heard(message, hooks)
+        }
+      } catch (error) {
+        if (error instanceof ServerError || hooks.signal.aborted) throw error
+        broken = error
+      }
+      if (hooks.signal.aborted) throw hooks.signal.reason
+      // 2025-11-25: a server may close the stream at any time, and goes on where the client comes again.
+      const { lastEventId, retryMs } = events
+      if (lastEventId === undefined || resumed >= mostResumptions)
+        throw (
+          broken ??
+          new ServerUnavailable(
+            this.#server.name,
+            `The MCP server ${this.#server.name} ended its stream without an answer.`,
+          )
+        )
+      await new Promise((resolve) => setTimeout(resolve, Math.min(retryMs ?? 500, 30_000)))
+      const next = await this.#open(lastEventId, hooks.signal)
+      if (!(next instanceof Object))
+        throw new ServerUnavailable(this.#server.name, `The stream of the MCP server ${this.#server.name} broke off.`)
+      events = next
+    }
+  }
+
+  /** What a server says by itself, for as long as somebody listens. */
+  async #follow(first: EventStream, hooks: ListenHooks): Promise<void> {
+    let events: EventStream | undefined = first
+    let last: string | undefined
+    for (let failures = 0; !hooks.signal.aborted; ) {
+      try {
+        if (events)
+          for await (const message of events) {
+            failures = 0
+            if ('method' in message) this.#heard(message, hooks)
+          }
+      } catch {
+        // It is opened anew.
+      }
+      last = events?.lastEventId ?? last
+      if (!(await pause(failures++, hooks.signal))) return
+      try {
+        const next = await this.#open(last, hooks.signal)
+        if (typeof next === 'number' && (next === 405 || next === 404)) return
+        events = next instanceof Object ? next : undefined
+      } catch {
+        events = undefined
+      }
+    }
+  }
+
+  #heard(message: JsonRpcRequest | JsonRpcNotification, hooks: CallHooks | ListenHooks): void {
+    const params = message.params ?? {}
+    if (!('id' in message)) {
+      hooks.notified(message.method, params)
+      return
+    }
+    const { id } = message
+    if (message.method === 'ping') {
+      void this.answer(id, { result: {} }).catch(() => undefined)
+      return
+    }
+    hooks
+      .asked(message.method, params)
+      .then(
+        (result) => this.answer(id, { result }),
+        (error: unknown) =>
+          this.answer(id, {
+            error:
+              error instanceof ServerError
+                ? error.body
+                : { code: errorCode.internal, message: 'The client did not answer.' },
+          }),
+      )
+      .catch(() => undefined)
+  }
+
+  async #accepted(message: object, signal: AbortSignal): Promise<void> {
+    const posted = await this.#post(message, signal)
+    if (posted.body.type === 'stream') posted.body.events.close()
+    if (posted.status >= 400) throw refused(this.#server.name, posted.status)
+  }
+
+  async #post(message: object, signal: AbortSignal): Promise<Posted> {
+    const posted = await this.#server.post(message, this.#headers(), signal)
+    if (posted.status === 404 && this.session.id !== undefined) throw new SessionLost()
+    return posted
+  }
+
+  async #open(lastEventId: string | undefined, signal: AbortSignal): Promise<EventStream | number> {
+    const headers: (readonly [string, string])[] = [...this.#headers()]
+    if (lastEventId !== undefined) headers.push(['last-event-id', lastEventId])
+    return this.#server.open(headers, signal)
+  }
+
+  #headers(): readonly (readonly [string, string])[] {
+    const { id, version } = this.session
+    const headers: (readonly [string, string])[] = [...this.#client.headers]
+    if (id !== undefined) headers.push(['mcp-session-id', id])
+    // 2025-06-18 made it a must; servers before ignore it.
+    headers.push(['mcp-protocol-version', version])
+    return headers
+  }
+}
+
+function nextId(): string {
+  return `${prefix}-${++lastId}`
+}
+
+/** @throws {ServerUnavailable} where it is no InitializeResult of a revision that is spoken here */
+export function initializedInfo(server: string, result: JsonObject): ServerInfo {
+  const { protocolVersion, capabilities, serverInfo, instructions } = result
+  if (eraOf(protocolVersion) !== 'legacy')
+    throw new ServerUnavailable(
+      server,
+      `The MCP server ${server} speaks a revision of the protocol that the gateway does not know.`,
+    )
+  return {
+    era: 'legacy',
+    version: protocolVersion as string,
+    capabilities: isObject(capabilities) ? capabilities : {},
+    ...(isObject(serverInfo) && { serverInfo }),
+    ...(typeof instructions === 'string' && { instructions }),
+  }
+}
+
+async function firstAnswer(server: string, { body, status }: Posted, id: RequestId): Promise<JsonObject> {
+  if (body.type === 'none') throw refused(server, status)
+  if (body.type === 'message') return resultOf(server, body.message, id)
+  try {
+    for await (const message of body.events) if (!('method' in message)) return resultOf(server, message, id)
+  } finally {
+    body.events.close()
+  }
+  throw new ServerUnavailable(server, `The MCP server ${server} ended its stream without an answer.`)
+}

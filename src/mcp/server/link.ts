@@ -1,0 +1,75 @@
+import type { Era, JsonObject } from '../protocol.ts'
+
+/** What a server says of itself: InitializeResult up to 2025-11-25, DiscoverResult from 2026-07-28 on. */
+export interface ServerInfo {
+  readonly era: Era
+  /** The revision that is spoken with it. */
+  readonly version: string
+  readonly capabilities: JsonObject
+  readonly serverInfo?: JsonObject | undefined
+  readonly instructions?: string | undefined
+}
+
+/** Whom a call is made for, as far as the server may know. */
+export interface ClientSide {
+  readonly capabilities: JsonObject
+  readonly clientInfo: JsonObject
+  /** Credentials and the trace context towards this server. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+}
+
+/** What may come from a server while it works on a request. */
+export interface CallHooks {
+  /** A notification that belongs to the request: progress, with the client's own token, or a log message. */
+  notified(method: string, params: JsonObject): void
+  /**
+   * A request of the server's own: sampling, elicitation, roots.
+   * @returns the client's result
+   * @throws {ServerError} the client's error
+   */
+  asked(method: string, params: JsonObject): Promise<JsonObject>
+  /**
+   * Whether the client itself takes an InputRequiredResult (2026-07-28, multi round-trip requests): then it gets it as it is,
+   * and comes again. Otherwise `asked` is called for each of its requests.
+   */
+  readonly takesInputRequired: boolean
+  /** The least severe log messages that are wanted; undefined: none (2026-07-28, Logging). */
+  readonly logLevel?: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** What a client wants to hear of, outside of its requests. */
+export interface Interest {
+  readonly tools: boolean
+  readonly prompts: boolean
+  readonly resources: boolean
+  /** URIs, as the server knows them. */
+  readonly uris: readonly string[]
+}
+
+export interface ListenHooks {
+  /** list_changed, resources/updated, and log messages that belong to no request. */
+  notified(method: string, params: JsonObject): void
+  /** A request of a server up to 2025-11-25 that belongs to none of the client's. */
+  asked(method: string, params: JsonObject): Promise<JsonObject>
+  readonly signal: AbortSignal
+}
+
+/** A conversation with one server for one client: the server's side of the gateway. */
+export interface Link {
+  readonly info: ServerInfo
+  /**
+   * @param params without the `_meta` that the era demands
+   * @returns the result, of the era's form
+   * @throws {ServerError} what the server answered
+   * @throws {ServerUnavailable} where it did not
+   */
+  request(method: string, params: JsonObject, hooks: CallHooks): Promise<JsonObject>
+  /** @throws {ServerUnavailable} */
+  notify(method: string, params: JsonObject): Promise<void>
+  /**
+   * Hears what the server says by itself until the signal ends it. Comes back to the server where the stream breaks.
+   * @returns when it listens; a server that has nothing to say is no failure
+   */
+  listen(interest: Interest, hooks: ListenHooks): Promise<void>
+}

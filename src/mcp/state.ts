@@ -1,0 +1,93 @@
+import type { McpRule, McpServerRule } from '../config/mcp.ts'
+import { durationMs } from '../config/primitives.ts'
+import type { Judge } from './access.ts'
+import { LegacyFront } from './client/legacy.ts'
+import { Listening } from './client/listening.ts'
+import { ModernFront } from './client/modern.ts'
+import { Sessions } from './client/session.ts'
+import { compileMcp, fixedCredentials, type McpRules, type Secrets, sealKeysOf } from './compile.ts'
+import type { McpContext } from './context.ts'
+import type { ToolFilter } from './federation.ts'
+import { type Gate, McpProtocol } from './mcp.ts'
+import { Sealer } from './seal.ts'
+import { Egress } from './server/egress.ts'
+import { ServerPool } from './server/pool.ts'
+
+/** What MCP needs of the rest of the gateway, whatever the rules. */
+export interface McpOptions {
+  /** Path of the unix socket of Envoy's listener for the service's own calls. */
+  egressSocket: string
+  clusterHeader: string
+  secrets: Secrets
+  report(error: unknown, requestId: string): void
+}
+
+/** One revision of the MCP rules, not yet in force. */
+export interface CompiledMcp {
+  readonly rules: McpRules
+  readonly protocol: McpProtocol
+  /** Puts it into force: streams go on with it, servers that are gone end. */
+  activate(): void
+}
+
+/** What of MCP lives longer than a revision of the rules: servers, sessions, streams. */
+export class McpState {
+  readonly #options: McpOptions
+  readonly #sealer = new Sealer([])
+  readonly #listening = new Listening()
+  readonly #egress: Egress
+  readonly #pool: ServerPool
+  readonly #sessions = new Sessions(this.#sealer, 0)
+
+  constructor(options: McpOptions) {
+    this.#options = options
+    this.#egress = new Egress(options.egressSocket, options.clusterHeader)
+    this.#pool = new ServerPool(
+      this.#egress,
+      options.secrets,
+      (_, rule) => this.#credentials(rule),
+      (error) => options.report(error, ''),
+    )
+  }
+
+  /**
+   * @param judge what the policies say
+   * @throws {RangeError} where the rules cannot be carried out
+   */
+  compile(rule: McpRule, gate: Gate, judge: Judge, filter: ToolFilter, context: McpContext): CompiledMcp {
+    const keys = sealKeysOf(rule, this.#options.secrets)
+    const lifetimeS = durationMs(rule.sessions.lifetime) / 1000
+    const rules = compileMcp(rule, {
+      judge,
+      filter,
+      server: (name, server, upstream) => this.#pool.server(name, server, upstream),
+    })
+    const sessions = this.#sessions
+    const fronts = {
+      legacy: new LegacyFront(context, this.#sealer, sessions, this.#listening),
+      modern: new ModernFront(context, this.#sealer, this.#listening),
+    }
+    return {
+      rules,
+      protocol: new McpProtocol(rules.endpoints, gate, context, fronts, durationMs(rule.keepAlive)),
+      activate: () => {
+        this.#sealer.use(keys)
+        sessions.lifetimeS = lifetimeS
+        const endpoints = new Map([...rules.endpoints.values()].map((endpoint) => [endpoint.name, endpoint]))
+        this.#pool.keep(rules.servers)
+        this.#listening.move(endpoints)
+      },
+    }
+  }
+
+  /** Ends streams in the ways of their eras, then the servers. */
+  async stop(): Promise<void> {
+    this.#listening.stop()
+    this.#pool.close()
+    await this.#egress.close()
+  }
+
+  #credentials(rule: McpServerRule) {
+    return fixedCredentials(rule, this.#options.secrets)
+  }
+}
