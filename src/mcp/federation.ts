@@ -12,6 +12,8 @@ import { withUris } from './uris.ts'
 /** Pages of one server's list, and entries of all its pages; more is cut. */
 const mostPages = 200
 const mostItems = 20_000
+/** How long a server may take to listen before the client is told that it is listened to. */
+const listenMs = 1_000
 
 /** Where a list goes on: behind an entry of a server. */
 export interface ListPosition {
@@ -244,11 +246,11 @@ export class Federation {
     await Promise.all(
       this.serversOf(caller).map((server) => {
         const started = server.listen(caller, { ...interest, uris: uris.get(server.name) ?? [] }, hooksOf(server))
-        // A slow one is heard when it comes; nobody waits for it longer than for its list.
+        // A slow one is heard when it comes; the others are not kept waiting for it.
         return Promise.race([
           started.catch(() => undefined),
           new Promise<void>((resolve) => {
-            const timer = setTimeout(resolve, server.listMs)
+            const timer = setTimeout(resolve, Math.min(server.listMs, listenMs))
             timer.unref()
             signal.addEventListener('abort', () => resolve(), { once: true })
           }),

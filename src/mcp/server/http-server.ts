@@ -3,7 +3,7 @@ import { SseParser } from '../../sse.ts'
 import { ServerUnavailable } from '../errors.ts'
 import { messageOf, readMessage } from '../message.ts'
 import type { JsonRpcMessage } from '../protocol.ts'
-import { type Egress, type EgressResponse, readAll } from './egress.ts'
+import type { Egress, EgressResponse } from './egress.ts'
 
 /** The longest message of a server, bytes. */
 export const longestMessage = 64 * 1024 * 1024
@@ -84,7 +84,9 @@ export class HttpServer {
       return { type: 'stream', events: new EventStream(this.name, response.body) }
     let bytes: Uint8Array
     try {
-      bytes = await readAll(response.body, longestMessage)
+      const read = await wholeOrLines(response.body)
+      if (!(read instanceof Uint8Array)) return { type: 'stream', events: new EventStream(this.name, read, true) }
+      bytes = read
     } catch (error) {
       throw new ServerUnavailable(
         this.name,
@@ -112,15 +114,82 @@ function headerOf({ headers }: EgressResponse): (name: string) => string | undef
 
 const isEventStream = (type: string) => /^text\/event-stream\b/i.test(type)
 
-/** The messages of an SSE stream, as they come. */
+/** What a stream is made of. */
+type Body = AsyncIterable<Uint8Array> & { destroy(): unknown }
+
+/**
+ * Reads a body of the type application/json. It is one message; but there are servers that stream under this type, a
+ * message a line, and a stream must not be waited for to its end.
+ * @returns the whole body, or its pieces where its first line is a notification
+ * @throws {RangeError} where it is too long
+ */
+async function wholeOrLines(body: EgressResponse['body']): Promise<Uint8Array | Body> {
+  const pieces: Uint8Array[] = []
+  let length = 0
+  let looked = false
+  const chunks = (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]()
+  for (;;) {
+    const { value, done } = await chunks.next()
+    if (done) return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+    pieces.push(value)
+    length += value.length
+    if (length > longestMessage) {
+      body.destroy()
+      throw new RangeError(`the answer is longer than ${longestMessage} bytes`)
+    }
+    if (looked || !value.includes(10)) continue
+    looked = true
+    const begun = Buffer.concat(pieces)
+    if (!isNotification(begun.toString('utf8', 0, begun.indexOf(10)))) continue
+    return {
+      destroy: () => body.destroy(),
+      async *[Symbol.asyncIterator]() {
+        yield begun
+        for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value
+      },
+    }
+  }
+}
+
+function isNotification(line: string): boolean {
+  try {
+    const message = messageOf(JSON.parse(line))
+    return typeof message !== 'string' && 'method' in message && !('id' in message)
+  } catch {
+    return false
+  }
+}
+
+/** Lines of JSON in the place of server-sent events. */
+class LineParser {
+  readonly lastEventId: string | undefined = undefined
+  readonly retryMs: number | undefined = undefined
+  readonly #decoder = new TextDecoder()
+  #rest = ''
+
+  push(chunk: Uint8Array): { data: string }[] {
+    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n')
+    this.#rest = lines.pop()!
+    if (this.#rest.length > longestMessage) throw new RangeError('a line is longer than the limit')
+    return lines.map((data) => ({ data: data.trim() }))
+  }
+
+  end(): { data: string }[] {
+    return [{ data: (this.#rest + this.#decoder.decode()).trim() }]
+  }
+}
+
+/** The messages of a stream, as they come. */
 export class EventStream implements AsyncIterable<JsonRpcMessage> {
   readonly #server: string
-  readonly #body: EgressResponse['body']
-  readonly #parser = new SseParser()
+  readonly #body: Body
+  readonly #parser: SseParser | LineParser
 
-  constructor(server: string, body: EgressResponse['body']) {
+  /** @param lines whether it is lines of JSON and not server-sent events */
+  constructor(server: string, body: Body, lines = false) {
     this.#server = server
     this.#body = body
+    this.#parser = lines ? new LineParser() : new SseParser()
   }
 
   /** Where to go on after a break (Last-Event-ID); undefined: the server does not say. */
@@ -135,9 +204,9 @@ export class EventStream implements AsyncIterable<JsonRpcMessage> {
   /** @throws {ServerUnavailable} where it breaks or is no JSON-RPC */
   async *[Symbol.asyncIterator](): AsyncIterator<JsonRpcMessage> {
     try {
-      for await (const chunk of this.#body as AsyncIterable<Uint8Array>)
-        for (const { data, event } of this.#parser.push(chunk)) if (data !== '') yield this.#read(data, event)
-      for (const { data, event } of this.#parser.end()) if (data !== '') yield this.#read(data, event)
+      for await (const chunk of this.#body)
+        for (const { data } of this.#parser.push(chunk)) if (data !== '') yield this.#read(data)
+      for (const { data } of this.#parser.end()) if (data !== '') yield this.#read(data)
     } catch (error) {
       if (error instanceof ServerUnavailable) throw error
       throw new ServerUnavailable(this.#server, `The stream of the MCP server ${this.#server} broke off.`, error)
@@ -146,7 +215,7 @@ export class EventStream implements AsyncIterable<JsonRpcMessage> {
     }
   }
 
-  #read(data: string, _event: string): JsonRpcMessage {
+  #read(data: string): JsonRpcMessage {
     let value: unknown
     try {
       value = JSON.parse(data)
