@@ -17,6 +17,10 @@ import type { RuleStore } from './store/rule-store.ts'
 import type { Books } from './usage/books.ts'
 import { MemoryBooks } from './usage/memory-books.ts'
 import { RedisBooks } from './usage/redis-books.ts'
+import { Soon } from './usage/soon.ts'
+
+/** A busy process writes this often what was settled. */
+const journalMs = 5
 
 /** What sidecars share, or what one machine has by itself. */
 export interface Backend {
@@ -80,7 +84,7 @@ export async function sharedBackend(
       keys,
       authority: new RedisAuthority(client, tenant),
       sidecar,
-      journal: new FileJournal(join(state, 'settled.jsonl'), sidecar),
+      journal: new FileJournal(join(state, 'settled.jsonl'), sidecar, (write) => new Soon(write, journalMs)),
       books: new RedisBooks(client, tenant),
       usageDirectory: join(state, 'usage'),
       rules: { store, lastGood: new LastGood(join(state, 'rules.json')) },

@@ -16,12 +16,9 @@ export interface Amount {
   readonly spent: number
 }
 
-/**
- * Keeps what was settled until the authority has it, so that a process that is killed loses none of it.
- * All methods are synchronous: what they were told is safe from a kill −9 when they return.
- */
+/** Keeps what was settled until the authority has it, so that a process that is killed loses none of it. */
 export interface Journal {
-  /** Amounts that were settled. */
+  /** Amounts that were settled. May throw for the ones before. */
   append(amounts: readonly Amount[]): void
   /** Of the amounts appended so far, these go to the authority under this number, again and again until it has them. */
   seal(sequence: number, amounts: readonly Amount[]): void
@@ -53,16 +50,34 @@ type Line =
   | ['batch', number, ...number[]]
   | ['told', number]
 
+/** Says when to write what was appended: at once, or soon and once for many that ask. */
+export type Pace = (write: () => void) => { ask(): void }
+
+const atOnce: Pace = (write) => ({ ask: write })
+
+/** What was settled of a meter and is in no batch yet. */
+interface Open {
+  meter: JournalMeter
+  spent: number
+  /** Of that, what is not in the file yet. */
+  unwritten: number
+}
+
 /**
- * A journal in a file: JSON lines, only appended to. It is emptied when the authority has everything, and written anew
- * with sums instead of single amounts when it becomes long, so its size is bounded by the number of meters that have
- * something to tell. One process may use a path at a time.
+ * A journal in a file: JSON lines, only appended to. What was appended is safe from a kill −9 when its pace has had it written,
+ * all else when the method returns. It is emptied when the authority has everything, and written anew with sums instead of
+ * single amounts when it becomes long, so its size is bounded by the number of meters that have something to tell. One
+ * process may use a path at a time.
  */
 export class FileJournal implements Journal {
   readonly #path: string
   readonly #sidecar: string
   readonly #numbers = new Map<string, number>()
-  readonly #open = new Map<string, Amount>()
+  readonly #open = new Map<string, Open>()
+  /** Those with something unwritten. */
+  readonly #dirty = new Set<Open>()
+  readonly #pace: ReturnType<Pace>
+  #failure: { error: unknown } | undefined
   readonly #sealed = new Map<number, readonly Amount[]>()
   #sequence = 0
   #file: number | undefined
@@ -71,10 +86,12 @@ export class FileJournal implements Journal {
   /**
    * @param path the file; what is in it becomes a legacy (`path.<sidecar>`)
    * @param sidecar this process's name at the authority
+   * @param pace by default what was appended is written before `append` returns
    */
-  constructor(path: string, sidecar: string) {
+  constructor(path: string, sidecar: string, pace = atOnce) {
     this.#path = path
     this.#sidecar = sidecar
+    this.#pace = pace(() => this.#writeOpen())
     if (existsSync(path)) {
       const left = read(path)
       if (left && left.batches.length > 0) renameSync(path, `${path}.${left.sidecar}`)
@@ -83,16 +100,33 @@ export class FileJournal implements Journal {
   }
 
   append(amounts: readonly Amount[]): void {
-    for (const amount of amounts) add(this.#open, amount)
-    this.#write(['settled', ...this.#flat(amounts)])
-    if (this.#bytes > maxBytes) this.#compact()
+    for (const { meter, spent } of amounts) {
+      let open = this.#open.get(meter.id.key)
+      if (!open) {
+        open = { meter, spent: 0, unwritten: 0 }
+        this.#open.set(meter.id.key, open)
+      }
+      open.meter = meter
+      open.spent += spent
+      open.unwritten += spent
+      this.#dirty.add(open)
+    }
+    this.#pace.ask()
+    this.#tellFailure()
   }
 
   seal(sequence: number, amounts: readonly Amount[]): void {
-    for (const { meter, spent } of amounts) add(this.#open, { meter, spent: -spent })
+    this.#writeOpen()
+    for (const { meter, spent } of amounts) {
+      const open = this.#open.get(meter.id.key)
+      if (!open) continue
+      open.spent -= spent
+      if (open.spent === 0) this.#open.delete(meter.id.key)
+    }
     this.#sealed.set(sequence, amounts)
     this.#sequence = sequence
     this.#write(['batch', sequence, ...this.#flat(amounts)])
+    this.#tellFailure()
   }
 
   acknowledged(sequence: number): void {
@@ -117,6 +151,37 @@ export class FileJournal implements Journal {
   }
 
   close(): void {
+    this.#writeOpen()
+    this.#closeFile()
+  }
+
+  /** One line for all that was appended since the last one. */
+  #writeOpen(): void {
+    if (this.#dirty.size === 0) return
+    try {
+      const amounts: Amount[] = []
+      for (const { meter, unwritten } of this.#dirty) amounts.push({ meter, spent: unwritten })
+      this.#write(['settled', ...this.#flat(amounts)])
+      this.#written()
+      if (this.#bytes > maxBytes) this.#compact()
+    } catch (error) {
+      this.#failure = { error }
+    }
+  }
+
+  #written(): void {
+    for (const open of this.#dirty) open.unwritten = 0
+    this.#dirty.clear()
+  }
+
+  /** What could not be written stays to be written with the next. */
+  #tellFailure(): void {
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure) throw failure.error
+  }
+
+  #closeFile(): void {
     if (this.#file !== undefined) closeSync(this.#file)
     this.#file = undefined
   }
@@ -135,15 +200,17 @@ export class FileJournal implements Journal {
   }
 
   #compact(): void {
-    this.close()
+    this.#closeFile()
     this.#numbers.clear()
     if (this.#open.size === 0 && this.#sealed.size === 0) {
       rmSync(this.#path, { force: true })
+      this.#written()
       return
     }
     const batches = [...this.#sealed].map(([sequence, amounts]) => ({ sequence, amounts }))
     const header = { sidecar: this.#sidecar, sequence: this.#sequence }
     replace(this.#path, header, batches, [...this.#open.values()], this.#numbers)
+    this.#written()
     this.#file = openSync(this.#path, 'a', 0o600)
     this.#bytes = 0
   }
@@ -235,7 +302,8 @@ function read(path: string): Omit<Legacy, 'done'> | undefined {
     }
   }
   if (sidecar === undefined) return undefined
-  const rest = [...open.values()]
+  // Less than nothing is left where a disk took a batch and not what had been settled before.
+  const rest = [...open.values()].filter(({ spent }) => spent > 0)
   while (rest.length > 0) batches.set(++last, rest.splice(0, maxBatch))
   return { sidecar, batches: [...batches].map(([sequence, amounts]) => ({ sequence, amounts })) }
 }

@@ -7,6 +7,8 @@ export interface Batch {
   /** Rises by one with each batch of the sidecar. */
   readonly sequence: number
   readonly entries: readonly Entry[]
+  /** The same as lines (`lineOf`), where they are at hand. */
+  readonly lines?: Uint8Array | undefined
 }
 
 /** Where usage and decisions are kept. */

@@ -57,41 +57,48 @@ export interface Entry {
 }
 
 const longest = 200
-const cut = (text: string) => text.slice(0, longest)
+const mostAttempts = 16
+const cut = (text: string) => (text.length > longest ? text.slice(0, longest) : text)
+const cutOptional = (text: string | undefined) => (text === undefined ? undefined : cut(text))
 const traceId = /^[0-9a-f]{2}-([0-9a-f]{32})-/
 const whole = (value: number | undefined) =>
   value !== undefined && value > 0 ? Math.min(Math.round(value), 1_000_000_000_000_000) : 0
 
-/** The entries of a finished request. */
+/** The entries of a finished request. Members without a value are there and undefined: so all entries have one shape. */
 export function finishedEntry(record: RequestRecord): Entry {
-  const { requestId, operation, caller, usage, status } = record
-  const who = {
-    ...(caller?.organization !== undefined && { organization: cut(caller.organization) }),
-    ...(caller?.team !== undefined && { team: cut(caller.team) }),
-    ...(caller?.user !== undefined && { user: cut(caller.user) }),
-    ...(caller?.key !== undefined && { key: cut(caller.key) }),
-  }
-  const trace = traceId.exec(record.traceparent ?? '')?.[1]
+  const { requestId, operation, caller, usage, status, cost, traceparent, attempts } = record
+  const organization = cutOptional(caller?.organization)
+  const team = cutOptional(caller?.team)
+  const user = cutOptional(caller?.user)
+  const key = cutOptional(caller?.key)
   const time = record.startMs
   // Behind a pattern the name that was asked for says more; what nobody answered to may be anything.
   const model = cut(record.model.endsWith('*') && status === 200 ? record.requestModel : record.model)
+  const tried: string[] = []
+  for (const each of attempts) {
+    if (tried.length === mostAttempts) break
+    tried.push(cut(`${each.provider}/${each.model}=${each.outcome}`))
+  }
   return {
     usage: {
       requestId,
       time,
       operation,
       model,
-      ...(record.targetModel !== undefined && { targetModel: cut(record.targetModel) }),
-      ...(record.provider !== undefined && { provider: record.provider }),
-      ...who,
+      targetModel: cutOptional(record.targetModel),
+      provider: record.provider,
+      organization,
+      team,
+      user,
+      key,
       status,
       input: whole(usage?.input),
       output: whole(usage?.output),
       cached: whole(usage?.cachedInput),
       reasoning: whole(usage?.reasoning),
-      nanoUsd: whole(record.cost && record.cost.usd * 1_000_000_000),
-      ...(usage?.estimated && { estimated: true as const }),
-      ...(trace !== undefined && { traceId: trace }),
+      nanoUsd: whole(cost && cost.usd * 1_000_000_000),
+      estimated: usage?.estimated ? true : undefined,
+      traceId: traceparent === undefined ? undefined : traceId.exec(traceparent)?.[1],
     },
     decision: {
       requestId,
@@ -99,21 +106,24 @@ export function finishedEntry(record: RequestRecord): Entry {
       operation,
       model,
       identity: caller?.identity ?? 'anonymous',
-      ...(caller && { subject: cut(caller.subject) }),
-      ...who,
+      subject: cutOptional(caller?.subject),
+      organization,
+      team,
+      user,
+      key,
       listener: caller?.listener ?? '',
       status,
-      ...(record.errorCode !== undefined && { code: cut(record.errorCode) }),
-      ...(record.downgraded !== undefined && { downgraded: record.downgraded }),
-      attempts: record.attempts.slice(0, 16).map((each) => cut(`${each.provider}/${each.model}=${each.outcome}`)),
+      code: cutOptional(record.errorCode),
+      rule: undefined,
+      downgraded: record.downgraded,
+      attempts: tried,
     },
   }
 }
 
 /** The entry of a request that stage 1 refused. */
 export function refusedEntry(record: RefusalRecord, nowMs: number): Entry {
-  const { requestId, operation, identity, subject, organization, team, user, key, listener, status, code, rule } =
-    record
+  const { requestId, operation, identity, listener, status } = record
   return {
     decision: {
       requestId,
@@ -121,15 +131,37 @@ export function refusedEntry(record: RefusalRecord, nowMs: number): Entry {
       operation,
       model: '',
       identity,
-      ...(subject !== undefined && { subject: cut(subject) }),
-      ...(organization !== undefined && { organization: cut(organization) }),
-      ...(team !== undefined && { team: cut(team) }),
-      ...(user !== undefined && { user: cut(user) }),
-      ...(key !== undefined && { key: cut(key) }),
+      subject: cutOptional(record.subject),
+      organization: cutOptional(record.organization),
+      team: cutOptional(record.team),
+      user: cutOptional(record.user),
+      key: cutOptional(record.key),
       listener,
       status,
-      code: cut(code),
-      ...(rule !== undefined && { rule: cut(rule) }),
+      code: cut(record.code),
+      rule: cutOptional(record.rule),
+      downgraded: undefined,
+      attempts: undefined,
     },
+  }
+}
+
+/**
+ * An entry as it is in files and goes to Redis: what was used (nothing for a refused request), a tab, what was decided, a line's
+ * end. JSON has neither of these signs, so nothing has to be read to take lines apart.
+ */
+export function lineOf({ usage, decision }: Entry): string {
+  return `${usage ? JSON.stringify(usage) : ''}\t${JSON.stringify(decision)}\n`
+}
+
+/** @returns undefined for a line that is none, such as one that a crash cut off */
+export function readLine(line: string): Entry | undefined {
+  const tab = line.indexOf('\t')
+  if (tab === -1) return undefined
+  try {
+    const decision = JSON.parse(line.slice(tab + 1)) as DecisionEntry
+    return tab === 0 ? { decision } : { usage: JSON.parse(line.slice(0, tab)) as UsageEntry, decision }
+  } catch {
+    return undefined
   }
 }

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import { z } from 'zod'
 import type { Batch, Books } from './books.ts'
-import type { DecisionEntry } from './entry.ts'
+import { type DecisionEntry, lineOf } from './entry.ts'
 import {
   addTo,
   type Counter,
@@ -25,21 +25,18 @@ const mostLooked = 100_000
 const page = 1_000
 
 /**
- * KEYS: usage, decisions, seen, then a day's hash each. ARGV: sequence, number of usage entries, number of decisions, these,
- * then for each day how many pairs, and the pairs of field and amount.
+ * KEYS: usage, decisions, seen, then a day's hash each. ARGV: sequence, all entries as lines, then for each day how many pairs, and
+ * the pairs of field and amount.
  */
 const script = `
-local sequence = tonumber(ARGV[1])
-if sequence <= tonumber(redis.call('GET', KEYS[3]) or '0') then return 0 end
-local at = 4
-for i = 1, tonumber(ARGV[2]) do
-  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ${mostUsage}, '*', 'e', ARGV[at])
-  at = at + 1
+if tonumber(ARGV[1]) <= tonumber(redis.call('GET', KEYS[3]) or '0') then return 0 end
+for usage, decision in string.gmatch(ARGV[2], '([^\\t\\n]*)\\t([^\\n]*)\\n') do
+  if usage ~= '' then
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ${mostUsage}, '*', 'e', usage)
+  end
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ${mostDecisions}, '*', 'e', decision)
 end
-for i = 1, tonumber(ARGV[3]) do
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ${mostDecisions}, '*', 'e', ARGV[at])
-  at = at + 1
-end
+local at = 3
 for day = 4, #KEYS do
   local pairs = tonumber(ARGV[at])
   at = at + 1
@@ -73,17 +70,16 @@ export class RedisBooks implements Books {
     this.#prefix = `chaperone:{${tenant}}:`
   }
 
-  async write({ sidecar, sequence, entries }: Batch): Promise<void> {
+  async write({ sidecar, sequence, entries, lines }: Batch): Promise<void> {
     const days = new Map<string, Rollup>()
-    const usages: string[] = []
-    const decisions: string[] = []
-    for (const { usage, decision } of entries) {
-      decisions.push(JSON.stringify(decision))
+    for (const { usage } of entries) {
       if (!usage) continue
-      usages.push(JSON.stringify(usage))
       const day = dayOf(usage.time)
-      const rollup: Rollup = days.get(day) ?? new Map()
-      days.set(day, rollup)
+      let rollup = days.get(day)
+      if (!rollup) {
+        rollup = new Map()
+        days.set(day, rollup)
+      }
       addTo(rollup, usage)
     }
     const keys = [
@@ -100,12 +96,8 @@ export class RedisBooks implements Books {
       )
       return [pairs.length / 2, ...pairs]
     })
-    await this.#client.eval(
-      script,
-      keys.length,
-      ...keys,
-      ...[sequence, usages.length, decisions.length, ...usages, ...decisions, ...amounts],
-    )
+    const text = lines ? (lines as Buffer) : entries.map(lineOf).join('')
+    await this.#client.eval(script, keys.length, ...keys, sequence, text, ...amounts)
   }
 
   async usage(query: UsageQuery): Promise<UsageRow[]> {

@@ -2,7 +2,8 @@ import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, stat
 import { join } from 'node:path'
 import type { RefusalRecord, RequestRecord } from '../telemetry/record.ts'
 import type { Books } from './books.ts'
-import { type Entry, finishedEntry, refusedEntry } from './entry.ts'
+import { type Entry, finishedEntry, lineOf, readLine, refusedEntry } from './entry.ts'
+import { Soon } from './soon.ts'
 
 export interface UsageRecorderOptions {
   books: Books
@@ -13,6 +14,8 @@ export interface UsageRecorderOptions {
   report(error: unknown): void
 }
 
+/** A busy process writes entries this often. */
+const writeMs = 5
 /** Entries go to the books after so long, or when there are so many. */
 const flushMs = 1_000
 const mostInBatch = 500
@@ -25,20 +28,28 @@ interface Segment {
   readonly sequence: number
   /** Where its entries are; undefined: only here. */
   readonly file?: string | undefined
-  readonly entries?: readonly Entry[] | undefined
+  readonly content?: Content | undefined
+}
+
+interface Content {
+  readonly entries: readonly Entry[]
+  readonly lines?: Uint8Array | undefined
 }
 
 /**
- * Takes finished and refused requests to the books, in numbered batches. Each entry is in a file at the end of the turn of the event
- * loop that settled its request, and the file stays until the books have it: none that is there is lost, and none is counted twice.
+ * Takes finished and refused requests to the books, in numbered batches. Each entry is in a file within `writeMs` of its request's
+ * end, and the file stays until the books have it: none that is there is lost, and none is counted twice.
  */
 export class UsageRecorder {
   readonly #options: UsageRecorderOptions
   #sequence = 1
+  /** What was not written yet. */
+  #finished: RequestRecord[] = []
+  #refused: Entry[] = []
+  readonly #writing = new Soon(() => this.#add(), writeMs)
+  /** What is in the file of this batch. */
   #entries: Entry[] = []
-  /** Of this turn of the event loop. */
-  #taken: (() => Entry)[] = []
-  #turn: NodeJS.Immediate | undefined
+  #lines: Uint8Array[] = []
   #file: number | undefined
   #waiting: Segment[] = []
   #bytes = 0
@@ -66,17 +77,18 @@ export class UsageRecorder {
   }
 
   finished(record: RequestRecord): void {
-    this.#take(() => finishedEntry(record))
+    this.#finished.push(record)
+    this.#writing.ask()
   }
 
   refused(record: RefusalRecord): void {
-    const now = Date.now()
-    this.#take(() => refusedEntry(record, now))
+    this.#refused.push(refusedEntry(record, Date.now()))
+    this.#writing.ask()
   }
 
   /** Tells the books all there is. */
   async close(): Promise<void> {
-    this.#add()
+    this.#writing.now()
     clearTimeout(this.#timer)
     this.#seal()
     await this.#sending
@@ -84,18 +96,13 @@ export class UsageRecorder {
     clearTimeout(this.#timer)
   }
 
-  /** Those of one turn of the event loop are written together, when its requests have been answered. */
-  #take(entry: () => Entry): void {
-    if (this.#taken.push(entry) === 1) this.#turn = setImmediate(() => this.#add())
-  }
-
   #add(): void {
-    clearImmediate(this.#turn)
-    if (this.#taken.length === 0) return
-    const entries = this.#taken.map((entry) => entry())
-    this.#taken = []
+    const entries = this.#refused
+    for (const record of this.#finished) entries.push(finishedEntry(record))
+    this.#refused = []
+    this.#finished = []
     this.#write(entries)
-    this.#entries.push(...entries)
+    for (const entry of entries) this.#entries.push(entry)
     if (this.#entries.length >= mostInBatch) this.#flush()
     else this.#timer ??= setTimeout(() => this.#flush(), flushMs).unref()
   }
@@ -103,9 +110,13 @@ export class UsageRecorder {
   #write(entries: readonly Entry[]): void {
     const { directory, sidecar, report } = this.#options
     if (directory === undefined) return
+    let text = ''
+    for (const entry of entries) text += lineOf(entry)
+    const lines = Buffer.from(text)
+    this.#lines.push(lines)
     try {
       this.#file ??= openSync(join(directory, fileName(sidecar, this.#sequence)), 'a', 0o600)
-      this.#bytes += writeSync(this.#file, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''))
+      this.#bytes += writeSync(this.#file, lines)
     } catch (error) {
       // The books still get it, if the process lives long enough. Said once a batch.
       if (this.#entries.length === 0) report(new Error('usage cannot be written to disk', { cause: error }))
@@ -130,8 +141,10 @@ export class UsageRecorder {
     const file = written && directory !== undefined ? join(directory, fileName(sidecar, sequence)) : undefined
     // While the books are away, what is on disk need not be in memory as well.
     const keep = file === undefined || this.#waiting.length < 4
-    this.#waiting.push({ sidecar, sequence, file, entries: keep ? this.#entries : undefined })
+    const lines = directory === undefined ? undefined : Buffer.concat(this.#lines)
+    this.#waiting.push({ sidecar, sequence, file, content: keep ? { entries: this.#entries, lines } : undefined })
     this.#entries = []
+    this.#lines = []
     this.#bound()
   }
 
@@ -145,9 +158,9 @@ export class UsageRecorder {
   async #sendAll(): Promise<void> {
     const { books, report } = this.#options
     for (let segment = this.#waiting[0]; segment; segment = this.#waiting[0]) {
-      const { sidecar, sequence, file, entries } = segment
+      const { sidecar, sequence, file, content } = segment
       try {
-        await books.write({ sidecar, sequence, entries: entries ?? readSegment(file!) })
+        await books.write({ sidecar, sequence, ...(content ?? readSegment(file!)) })
       } catch (error) {
         if (this.#failures++ === 0) report(new Error('usage cannot be sent; it is kept', { cause: error }))
         const pause = retryMs[Math.min(this.#failures, retryMs.length) - 1]!
@@ -187,14 +200,7 @@ export class UsageRecorder {
 const fileName = (sidecar: string, sequence: number) => `${sidecar}.${String(sequence).padStart(9, '0')}.jsonl`
 
 /** The entries of a file; a line that was cut off by a crash is none. */
-function readSegment(file: string): Entry[] {
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .flatMap((line) => {
-      try {
-        return line === '' ? [] : [JSON.parse(line) as Entry]
-      } catch {
-        return []
-      }
-    })
+function readSegment(file: string): Content {
+  const entries = readFileSync(file, 'utf8').split('\n').map(readLine)
+  return { entries: entries.filter((entry) => entry !== undefined) }
 }

@@ -57,7 +57,7 @@ export class LegacyFront {
         return
       }
       if (!(error instanceof McpError || error instanceof ServerError)) this.#context.report(error, incoming.requestId)
-      const body = errorFor('legacy', errorBody(error, incoming.requestId))
+      const body = errorFor('legacy', errorBody(error, incoming.requestId), method, message.params ?? {})
       done.failed(error instanceof McpError ? error.reason : 'server_error', body.code, error)
       // SDKs of this era take any other status for a failure of the transport and do not look at the body.
       const transport =

@@ -50,6 +50,8 @@ interface Parked {
   readonly questions: Map<string, Question>
   /** Called when a question comes. */
   wake: () => void
+  /** Ends the call with an error of our own. */
+  readonly fail: (error: McpError) => void
   /** Where notifications go: the reply that is open at the time. */
   reply: Reply | undefined
   readonly controller: AbortController
@@ -145,7 +147,7 @@ export class ModernFront {
         done.failed('client_gone')
         return
       }
-      const body = errorFor('modern', errorBody(error, incoming.requestId))
+      const body = errorFor('modern', errorBody(error, incoming.requestId), method, message.params ?? {})
       if (!(error instanceof McpError || error instanceof ServerError)) this.#context.report(error, incoming.requestId)
       done.failed(error instanceof McpError ? error.reason : 'server_error', body.code, error)
       const status = error instanceof McpError && error.status !== 200 ? error.status : statusOf(body)
@@ -267,14 +269,24 @@ export class ModernFront {
       },
       asked: (method, params) => {
         const missing = lackingCapability(method, params, caller.capabilities)
-        if (missing) return Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: missing }))
+        if (missing) {
+          // The server must not have asked; what it does without an answer is not what the client wanted.
+          parked.fail(missingCapability(method, params, missing))
+          return Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: missing }))
+        }
         return new Promise<JsonObject>((resolve, reject) => {
           questions.set(`${method}-${++lastQuestion}`, { method, params: inputParams(method, params), resolve, reject })
           setTimeout(() => parked.wake(), gatherMs)
         })
       },
     }
-    const outcome = incoming.endpoint.federation.call(routed, caller, hooks, () => undefined)
+    let fail: (error: McpError) => void = () => undefined
+    const outcome = Promise.race([
+      incoming.endpoint.federation.call(routed, caller, hooks, () => undefined),
+      new Promise<never>((_, reject) => {
+        fail = reject
+      }),
+    ])
     outcome.catch(() => undefined)
     const parked: Parked = {
       bound: boundTo(incoming),
@@ -282,6 +294,10 @@ export class ModernFront {
       outcome,
       questions,
       wake: () => undefined,
+      fail: (error) => {
+        fail(error)
+        controller.abort(error)
+      },
       reply,
       controller,
       timer: setTimeout(() => controller.abort(new Error('nobody came again')), parkedMs),
@@ -466,6 +482,20 @@ function forServer(said: JsonObject): JsonObject {
     ...rest
   } = said
   return rest
+}
+
+/** 2026-07-28, MissingRequiredClientCapabilityError. */
+function missingCapability(method: string, params: JsonObject, why: string): McpError {
+  const needed: JsonObject =
+    method === 'sampling/createMessage'
+      ? { sampling: {} }
+      : method === 'roots/list'
+        ? { roots: {} }
+        : { elicitation: params.mode === 'url' ? { url: {} } : {} }
+  return new McpError(400, errorCode.missingClientCapability, `${why}, and this request needs it.`, {
+    reason: 'missing_capability',
+    data: { requiredCapabilities: needed },
+  })
 }
 
 /** @returns why the client cannot be asked this */

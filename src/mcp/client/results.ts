@@ -1,7 +1,6 @@
 import { isObject } from '../../json.ts'
 import { gatewayInfo } from '../endpoint.ts'
 import { errorCode, type JsonObject, type JsonRpcErrorBody, meta } from '../protocol.ts'
-import type { ServerInfo } from '../server/link.ts'
 
 /** What a result of one era looks like in the other (docs/mcp-eras.md has the table). */
 
@@ -50,9 +49,17 @@ function legacyTool(tool: unknown): unknown {
 }
 
 /** An error of a server in the words of the client's era. */
-export function errorFor(era: 'legacy' | 'modern', body: JsonRpcErrorBody, info?: ServerInfo): JsonRpcErrorBody {
-  if (era === 'modern' && info?.era !== 'modern' && body.code === errorCode.resourceNotFound)
-    return { ...body, code: errorCode.invalidParams }
+export function errorFor(
+  era: 'legacy' | 'modern',
+  body: JsonRpcErrorBody,
+  method: string,
+  params: JsonObject,
+): JsonRpcErrorBody {
+  if (method !== 'resources/read') return body
+  const { code, data = { uri: params.uri } } = body
+  if (era === 'modern' && (code === errorCode.resourceNotFound || code === errorCode.invalidParams))
+    return { ...body, code: errorCode.invalidParams, data }
+  if (era === 'legacy' && code === errorCode.resourceNotFound) return { ...body, data }
   return body
 }
 
