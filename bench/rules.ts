@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Redis } from 'ioredis'
 import { findEnvoy } from '../src/envoy/binary.ts'
 import { bootstrap } from '../src/envoy/bootstrap.ts'
 import { freePort } from '../test/harness.ts'
@@ -12,10 +13,12 @@ import { writeBenchConfig } from './upstream.ts'
 
 /**
  * `node --import tsx bench/rules.ts`: what identity, policies, limits and budgets cost: the same gateway without them, with them and
- * counts in memory, and with them and counts in Redis, in turn, several times in one run.
+ * counts in memory, and with them and counts in Redis, in short slices, in turn.
  */
-const seconds = 4
-const rounds = 3
+const seconds = 3
+const slices = 10
+/** Slices that do not count. */
+const warmUp = 1
 const root = fileURLToPath(new URL('..', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'chaperone-bench-'))
 const children: ChildProcess[] = []
@@ -98,9 +101,52 @@ async function gateway(name: string, upstreamPort: number, binary: string, rules
   return { name, url, key, pids: { envoy: envoy.pid!, service: service.pid! } }
 }
 
+interface Slice extends Measured {
+  /** Of Redis. */
+  calls: number
+}
+
+/** Scripts are what sidecars call at work: for leases and for usage. */
+async function redisCalls(client: Redis): Promise<number> {
+  const stats = await client.info('commandstats')
+  return [...stats.matchAll(/^cmdstat_(?:eval|evalsha):calls=(\d+)/gm)].reduce(
+    (sum, [, calls]) => sum + Number(calls),
+    0,
+  )
+}
+
+/** All slices of a gateway together: whatever else the machine did in that time fell on all of them alike. */
+function report(all: ReadonlyMap<string, readonly Slice[]>): void {
+  console.log(`node ${process.version}, 2 KiB, 16 connections, ${slices} slices of ${seconds} s each, in turn\n`)
+  console.log('                                          CPU ms a request            Redis calls')
+  console.log('                      req/s  of without   Envoy  service  Redis         per 1,000  failed')
+  const rates = new Map(
+    [...all].map(([name, list]) => [name, mean(list.map(({ requestsPerSecond }) => requestsPerSecond))]),
+  )
+  for (const [name, list] of all) {
+    const rate = rates.get(name)!
+    const requests = rate * seconds * list.length
+    const perRequest = (of: (slice: Slice) => number) =>
+      list.reduce((sum, slice) => sum + of(slice) * slice.requestsPerSecond * seconds, 0) / requests
+    const cells: [text: string, width: number][] = [
+      [rate.toFixed(0), 7],
+      [`${((rate / rates.get('without rules')!) * 100).toFixed(1)} %`, 12],
+      [perRequest(({ cpu }) => cpu.envoy!).toFixed(3), 8],
+      [perRequest(({ cpu }) => cpu.service!).toFixed(3), 9],
+      [perRequest(({ cpu }) => cpu.redis!).toFixed(3), 7],
+      [((list.reduce((sum, { calls }) => sum + calls, 0) / requests) * 1_000).toFixed(1), 18],
+      [String(list.reduce((sum, { failed }) => sum + failed, 0)), 8],
+    ]
+    console.log(name.padEnd(20) + cells.map(([text, width]) => text.padStart(width)).join(''))
+  }
+}
+
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+
 async function main(): Promise<void> {
   const binary = await findEnvoy(process.env, (message) => console.error(message))
   const redis = await startRedis()
+  const client = new Redis(redis.url)
   try {
     const ports = {
       whole: await freePort(),
@@ -122,35 +168,20 @@ async function main(): Promise<void> {
       await gateway('with rules', ports.whole, binary, governed),
       await gateway('with rules, Redis', ports.whole, binary, governed, redis.url),
     ]
+    const redisPid = Number(/^process_id:(\d+)/m.exec(await client.info('server'))![1])
     const body = JSON.stringify({ model: 'same', messages: [{ role: 'user', content: 'x'.repeat(2_000) }] })
-    const totals = new Map<string, Measured[]>()
-    for (let round = -1; round < rounds; round++)
+    const all = new Map<string, Slice[]>(gateways.map(({ name }) => [name, []]))
+    for (let slice = -warmUp; slice < slices; slice++)
       for (const { name, url, key, pids } of gateways) {
-        const measured = await load(url, body, 16, round < 0 ? 2 : seconds, pids, key)
-        if (round >= 0) totals.set(name, [...(totals.get(name) ?? []), measured])
+        const before = await redisCalls(client)
+        const measured = await load(url, body, 16, seconds, { ...pids, redis: redisPid }, key)
+        const calls = (await redisCalls(client)) - before
+        if (slice >= 0) all.get(name)!.push({ ...measured, calls })
       }
-    console.log(`node ${process.version}, 2 KiB, 16 connections, ${rounds} × ${seconds} s each, in turn\n`)
-    console.log('                     req/s   of without   failed   CPU s per 1,000: Envoy  service')
-    const mean = (name: string, of: (measured: Measured) => number) => {
-      const list = totals.get(name)!
-      return list.reduce((sum, measured) => sum + of(measured), 0) / list.length
-    }
-    const base = mean('without rules', ({ requestsPerSecond }) => requestsPerSecond)
-    for (const { name } of gateways) {
-      const rate = mean(name, ({ requestsPerSecond }) => requestsPerSecond)
-      console.log(
-        `${name.padEnd(20)} ${rate.toFixed(0).padStart(5)} ${`${((rate / base) * 100).toFixed(0)}%`.padStart(10)} ${String(totals.get(name)!.reduce((sum, { failed }) => sum + failed, 0)).padStart(8)} ${mean(
-          name,
-          ({ cpu }) => cpu.envoy!,
-        )
-          .toFixed(3)
-          .padStart(24)} ${mean(name, ({ cpu }) => cpu.service!)
-          .toFixed(3)
-          .padStart(8)}`,
-      )
-    }
+    report(all)
   } finally {
     for (const child of children) child.kill('SIGKILL')
+    client.disconnect()
     await redis.stop()
     rmSync(directory, { recursive: true, force: true })
   }

@@ -1,7 +1,16 @@
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Amount, FileJournal, type JournalMeter, type Legacy } from './journal.ts'
 
 let directory: string
@@ -111,4 +120,72 @@ test('meters without an end are described as such', () => {
   const [legacy] = successor().replay()
   expect(legacy!.batches[0]!.amounts.map(({ meter }) => meter.id.endMs)).toEqual([Number.POSITIVE_INFINITY, undefined])
   expect(readFileSync(`${path}.one`, 'utf8')).toContain('never')
+})
+
+describe('with a pace', () => {
+  /** What has to be written is written when the test says so. */
+  const paced = (name = 'one') => {
+    const writes: (() => void)[] = []
+    const asked = { count: 0 }
+    const journal = new FileJournal(path, name, (write) => {
+      writes.push(write)
+      return { ask: () => void asked.count++ }
+    })
+    return { journal, write: () => writes[0]!(), asked }
+  }
+
+  test('many settlements are one line, and a batch never gets ahead of what was settled', () => {
+    const { journal, write, asked } = paced()
+    for (let i = 0; i < 100; i++) journal.append([amount('a', 1), amount('b', 2)])
+    expect(asked.count).toBe(100)
+    expect(existsSync(path)).toBe(false)
+    write()
+    write()
+    expect(readFileSync(path, 'utf8').match(/settled/g)).toHaveLength(1)
+    journal.append([amount('a', 5)])
+    journal.seal(1, [amount('a', 105)])
+    journal.append([amount('b', 7)])
+    write()
+    expect(told(successor().replay())).toEqual([
+      [
+        'one',
+        [
+          [1, [['a', 105]]],
+          [2, [['b', 207]]],
+        ],
+      ],
+    ])
+  })
+
+  test('its end writes what is left', () => {
+    const { journal, write } = paced()
+    journal.append([amount('a', 3)])
+    journal.close()
+    write()
+    expect(told(successor().replay())).toEqual([['one', [[1, [['a', 3]]]]]])
+  })
+
+  test('what a disk did not take is said with the next settlement, and written with it', () => {
+    const { journal, write } = paced()
+    rmSync(directory, { recursive: true })
+    journal.append([amount('a', 3)])
+    expect(write).not.toThrow()
+    mkdirSync(directory)
+    expect(() => journal.append([amount('a', 4)])).toThrow(/ENOENT/)
+    write()
+    expect(() => journal.append([amount('a', 5)])).not.toThrow()
+    write()
+    expect(told(successor().replay())).toEqual([['one', [[1, [['a', 12]]]]]])
+  })
+
+  test('a batch that was told while the disk took nothing leaves nothing to tell', () => {
+    const { journal, write } = paced()
+    journal.append([amount('a', 3)])
+    rmSync(directory, { recursive: true })
+    expect(() => journal.seal(1, [amount('a', 3)])).toThrow()
+    mkdirSync(directory)
+    journal.acknowledged(1)
+    write()
+    expect(successor().replay()).toEqual([])
+  })
 })

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { RefusalRecord } from '../telemetry/record.ts'
 import { recordOf } from '../telemetry/testing.ts'
 import type { Batch } from './books.ts'
-import { finishedEntry, refusedEntry } from './entry.ts'
+import { finishedEntry, lineOf, readLine, refusedEntry } from './entry.ts'
 import { MemoryBooks } from './memory-books.ts'
 import { addTo, daysOf, groupOf, type Rollup, readGroup, summarize } from './rollup.ts'
 import { UsageRecorder } from './usage-recorder.ts'
@@ -50,6 +50,23 @@ describe('entries', () => {
     expect(refusedEntry(refusal, 1)).toEqual({
       decision: expect.objectContaining({ code: 'rate_limit_exceeded', rule: 'limits.rpm', status: 429, time: 1 }),
     })
+  })
+
+  test('are lines that say the same, whatever is in them', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.boolean(), (name, refused) => {
+        const entry = refused
+          ? refusedEntry({ ...refusal, user: name, code: `a\t${name}\n` }, 1)
+          : finishedEntry(record({ model: name, errorCode: `\t\n${name}`, caller: { ...caller, team: name } }))
+        const line = lineOf(entry)
+        expect(line.match(/[\t\n]/g)).toEqual(['\t', '\n'])
+        expect(readLine(line.slice(0, -1))).toEqual(entry)
+      }),
+    )
+  })
+
+  test.each(['', '\t', '{}', '{"usage":{"req', '{}\t{"requ', 'null'])('a line that was cut off is none: %j', (line) => {
+    expect(readLine(line)).toBeUndefined()
   })
 
   test('nonsense of a provider is no amount', () => {
@@ -181,6 +198,32 @@ describe('the recorder', () => {
     await vi.advanceTimersByTimeAsync(2_000)
     expect(await requests(books)).toBe(3)
     await next.close()
+  })
+
+  test('while the books are away long, what they get later is read from disk, and the same', async () => {
+    const books = new MemoryBooks()
+    const real = books.write.bind(books)
+    const got: Batch[] = []
+    let away = true
+    books.write = async (batch: Batch) => {
+      if (away) throw new Error('away')
+      got.push(batch)
+      await real(batch)
+    }
+    const usage = recorder(books)
+    for (let i = 0; i < 8; i++) {
+      usage.finished(record({ requestId: `id-${i}` }))
+      usage.refused({ ...refusal, requestId: `refused-${i}` })
+      await vi.advanceTimersByTimeAsync(1_500)
+    }
+    away = false
+    await vi.advanceTimersByTimeAsync(20_000)
+    expect(await requests(books)).toBe(8)
+    expect(got.some(({ lines }) => lines === undefined)).toBe(true)
+    for (const { lines, entries } of got) if (lines) expect(String(lines)).toBe(entries.map(lineOf).join(''))
+    expect(await books.decision('id-7')).toEqual(finishedEntry(record({ requestId: 'id-7' })).decision)
+    expect(await books.decision('refused-7')).toMatchObject({ rule: 'limits.rpm' })
+    await usage.close()
   })
 
   test('its end tells what is left', async () => {

@@ -95,7 +95,6 @@ export function oldReference(closeStream?: (extra: Extra) => void): Server {
   }
   const log: Call = async (_, extra) => {
     for (const data of logMessages) {
-      await server.sendLoggingMessage({ level: 'info', data }, extra.sessionId).catch(() => {})
       await extra.sendNotification({ method: 'notifications/message', params: { level: 'info', data } })
       await pause()
     }
