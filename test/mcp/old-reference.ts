@@ -1,8 +1,8 @@
 import { Server } from '@modelcontextprotocol/sdk/server/index.js'
 import type { RequestHandlerExtra } from '@modelcontextprotocol/sdk/shared/protocol.js'
 import {
-  type CallToolResult,
   CallToolRequestSchema,
+  type CallToolResult,
   CompleteRequestSchema,
   ErrorCode,
   GetPromptRequestSchema,
@@ -178,7 +178,10 @@ export function oldReference(closeStream?: (extra: Extra) => void): Server {
     ],
   }))
   server.setRequestHandler(GetPromptRequestSchema, async ({ params }, extra) => {
-    const message = (content: unknown) => ({ role: 'user' as const, content: content as { type: 'text'; text: string } })
+    const message = (content: unknown) => ({
+      role: 'user' as const,
+      content: content as { type: 'text'; text: string },
+    })
     if (params.name === askingPrompt.name)
       return { messages: [message({ type: 'text', text: await ask(askingPrompt, {}, extra) })] }
     const prompt = prompts.find(({ name }) => name === params.name)

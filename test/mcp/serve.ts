@@ -57,7 +57,8 @@ async function answer(
       method,
       headers,
       signal: gone.signal,
-      ...(method !== 'GET' && method !== 'HEAD' && { body: Readable.toWeb(incoming) as RequestInit['body'], duplex: 'half' }),
+      ...(method !== 'GET' &&
+        method !== 'HEAD' && { body: Readable.toWeb(incoming) as RequestInit['body'], duplex: 'half' }),
     }),
   )
   outgoing.writeHead(response.status, Object.fromEntries(response.headers))
