@@ -82,6 +82,8 @@ export class FileJournal implements Journal {
   #sequence = 0
   #file: number | undefined
   #bytes = 0
+  /** The last write failed: the file may end within a line. */
+  #torn = false
 
   /**
    * @param path the file; what is in it becomes a legacy (`path.<sidecar>`)
@@ -125,14 +127,14 @@ export class FileJournal implements Journal {
     }
     this.#sealed.set(sequence, amounts)
     this.#sequence = sequence
-    this.#write(['batch', sequence, ...this.#flat(amounts)])
+    this.#write(this.#lines(amounts, (flat) => ['batch', sequence, ...flat]))
     this.#tellFailure()
   }
 
   acknowledged(sequence: number): void {
     this.#sealed.delete(sequence)
     if (this.#open.size === 0 && this.#sealed.size === 0) this.#compact()
-    else this.#write(['told', sequence])
+    else this.#write([['told', sequence]])
   }
 
   replay(): Legacy[] {
@@ -161,7 +163,7 @@ export class FileJournal implements Journal {
     try {
       const amounts: Amount[] = []
       for (const { meter, unwritten } of this.#dirty) amounts.push({ meter, spent: unwritten })
-      this.#write(['settled', ...this.#flat(amounts)])
+      this.#write(this.#lines(amounts, (flat) => ['settled', ...flat]))
       this.#written()
       if (this.#bytes > maxBytes) this.#compact()
     } catch (error) {
@@ -186,17 +188,38 @@ export class FileJournal implements Journal {
     this.#file = undefined
   }
 
-  #flat(amounts: readonly Amount[]): number[] {
-    return amounts.flatMap(({ meter, spent }) => [numberOf(meter, this.#numbers, (line) => this.#write(line)), spent])
+  /** A line about amounts, after those that describe its meters where they were not described yet. */
+  #lines(amounts: readonly Amount[], line: (flat: number[]) => Line): Line[] {
+    const lines: Line[] = []
+    const flat: number[] = []
+    for (const { meter, spent } of amounts) {
+      flat.push(
+        numberOf(meter, this.#numbers, (description) => lines.push(description)),
+        spent,
+      )
+    }
+    lines.push(line(flat))
+    return lines
   }
 
-  #write(line: Line): void {
-    if (this.#file === undefined) {
-      this.#file = openSync(this.#path, 'a', 0o600)
-      this.#bytes = 0
-      this.#write({ sidecar: this.#sidecar, sequence: this.#sequence })
+  #write(lines: readonly Line[]): void {
+    try {
+      const opened = this.#file === undefined
+      this.#file ??= openSync(this.#path, 'a', 0o600)
+      const all = opened ? [{ sidecar: this.#sidecar, sequence: this.#sequence }, ...lines] : lines
+      // A line of which a full disk took a part ends before these.
+      const text = Buffer.from(`${this.#torn ? '\n' : ''}${all.map((line) => `${JSON.stringify(line)}\n`).join('')}`)
+      const written = writeSync(this.#file, text)
+      this.#bytes += written
+      if (written < text.length) throw new Error('the disk took a part of the journal only')
+      this.#torn = false
+    } catch (error) {
+      // Whose journal it is and which meters there are may be missing: the next write says it again.
+      this.#torn = true
+      this.#closeFile()
+      this.#numbers.clear()
+      throw error
     }
-    this.#bytes += writeSync(this.#file, `${JSON.stringify(line)}\n`)
   }
 
   #compact(): void {
@@ -204,6 +227,7 @@ export class FileJournal implements Journal {
     this.#numbers.clear()
     if (this.#open.size === 0 && this.#sealed.size === 0) {
       rmSync(this.#path, { force: true })
+      this.#bytes = 0
       this.#written()
       return
     }
