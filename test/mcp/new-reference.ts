@@ -169,7 +169,9 @@ async function ask(
   args: Record<string, unknown>,
   context: ServerContext,
 ): Promise<string | InputRequiredResult> {
-  const declared = context.mcpReq.envelope?.['io.modelcontextprotocol/clientCapabilities']
+  // The published type of the envelope is empty.
+  const envelope = context.mcpReq.envelope as Record<string, Record<string, unknown> | undefined> | undefined
+  const declared = envelope?.['io.modelcontextprotocol/clientCapabilities']
   const can = (capability: 'elicitation' | 'sampling' | 'roots') => declared?.[capability] !== undefined
   const before = context.mcpReq.requestState<State>()
   const answers: Answers = {

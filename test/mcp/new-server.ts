@@ -8,5 +8,5 @@ import { type Running, serve } from './serve.ts'
  */
 export async function startNewServer(): Promise<Running> {
   const handler = createMcpHandler(() => newReference(handler.notify), { legacy: 'reject', keepAliveMs: 0 })
-  return serve(handler.fetch, '/mcp', () => handler.close())
+  return serve(handler.fetch, () => handler.close())
 }

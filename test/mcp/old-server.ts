@@ -45,19 +45,15 @@ export async function startOldServer(): Promise<OldServer> {
     sessions.clear()
     await Promise.all(known.map((transport) => transport.close()))
   }
-  const running = await serve(
-    async (request) => {
-      const id = request.headers.get('mcp-session-id')
-      const transport = id === null ? await open() : transports.get(id)
-      if (transport) return transport.handleRequest(request)
-      return Response.json(
-        { jsonrpc: '2.0', id: null, error: { code: -32001, message: 'Session not found' } },
-        { status: 404 },
-      )
-    },
-    '/mcp',
-    forget,
-  )
+  const running = await serve(async (request) => {
+    const id = request.headers.get('mcp-session-id')
+    const transport = id === null ? await open() : transports.get(id)
+    if (transport) return transport.handleRequest(request)
+    return Response.json(
+      { jsonrpc: '2.0', id: null, error: { code: -32001, message: 'Session not found' } },
+      { status: 404 },
+    )
+  }, forget)
   return { ...running, sessions, forget }
 }
 

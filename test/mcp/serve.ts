@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -14,20 +14,32 @@ export interface Running {
 
 /**
  * Serves a handler of the web's Request and Response on a free loopback port.
- * Only hosts and origins of this machine are let in, which is what the specifications ask of local servers against DNS rebinding.
- * @param path the path of the returned URL; the handler sees every path
+ * @param close is called before the connections are ended
  */
-export async function serve(
+export function serve(
   handle: (request: Request) => Promise<Response>,
-  path = '/mcp',
   close: () => Promise<void> = async () => {},
 ): Promise<Running> {
+  return listen(
+    (incoming, outgoing) => {
+      answer(handle, incoming, outgoing).catch(() => outgoing.destroy())
+    },
+    { close },
+  )
+}
+
+/**
+ * Listens on a free loopback port. Only hosts and origins of this machine are let in, which is what the specifications ask of
+ * local servers against DNS rebinding.
+ * @param options.path the path of the returned URL, `/mcp` if not said; the listener sees every path
+ */
+export async function listen(
+  listener: RequestListener,
+  { path = '/mcp', close = async () => {} }: { path?: string; close?: () => Promise<void> } = {},
+): Promise<Running> {
   const server = createServer((incoming, outgoing) => {
-    if (!isLocal(incoming.headers.host) || !isLocal(originHost(incoming.headers.origin))) {
-      outgoing.writeHead(403).end()
-      return
-    }
-    answer(handle, incoming, outgoing).catch(() => outgoing.destroy())
+    if (isLocal(incoming.headers.host) && isLocal(originHost(incoming.headers.origin))) listener(incoming, outgoing)
+    else outgoing.writeHead(403).end()
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
