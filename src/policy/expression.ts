@@ -26,7 +26,9 @@ export type Condition = (facts: Facts) => boolean
 export class ExpressionCompiler {
   readonly #budgets: ReadonlySet<string>
   readonly #asked = new Set<string>()
-  readonly #variables = new WeakMap<Facts, Variables>()
+  /** Of the request that was asked about last: its expressions are evaluated one after the other. */
+  #facts: Facts | undefined
+  #variables: Variables | undefined
 
   /** @param budgets the names that `spent` knows */
   constructor(budgets: Iterable<string> = []) {
@@ -73,12 +75,10 @@ export class ExpressionCompiler {
   }
 
   #variablesOf(facts: Facts): Variables {
-    let variables = this.#variables.get(facts)
-    if (!variables) {
-      variables = new Variables(facts, this.#asked)
-      this.#variables.set(facts, variables)
-    }
-    return variables
+    if (this.#variables && this.#facts === facts) return this.#variables
+    this.#facts = facts
+    this.#variables = new Variables(facts, this.#asked)
+    return this.#variables
   }
 
   /** Refuses what the types allow and a gateway cannot: unbounded patterns, budgets that do not exist. */

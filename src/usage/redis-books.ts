@@ -32,10 +32,12 @@ const script = `
 if tonumber(ARGV[1]) <= tonumber(redis.call('GET', KEYS[3]) or '0') then return 0 end
 for usage, decision in string.gmatch(ARGV[2], '([^\\t\\n]*)\\t([^\\n]*)\\n') do
   if usage ~= '' then
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ${mostUsage}, '*', 'e', usage)
+    redis.call('XADD', KEYS[1], '*', 'e', usage)
   end
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ${mostDecisions}, '*', 'e', decision)
+  redis.call('XADD', KEYS[2], '*', 'e', decision)
 end
+redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ${mostUsage})
+redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', ${mostDecisions})
 local at = 3
 for day = 4, #KEYS do
   local pairs = tonumber(ARGV[at])
