@@ -53,7 +53,11 @@ export class Access {
       200,
       -32003,
       policy === undefined ? message : `The policy ${policy} of this gateway denies this call. ${message}`,
-      { reason: 'policy_denied', rule: policy === undefined ? undefined : `policies.rules.${policy}` },
+      {
+        reason: 'policy_denied',
+        rule: policy === undefined ? undefined : `policies.rules.${policy}`,
+        target: { server, name },
+      },
     )
   }
 

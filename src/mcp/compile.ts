@@ -7,7 +7,7 @@ import type { Endpoint } from './endpoint.ts'
 import { Federation, type ToolFilter } from './federation.ts'
 import { Names } from './names.ts'
 import type { SealKey } from './seal.ts'
-import type { Credentials, McpServer } from './server/server.ts'
+import type { McpServer } from './server/server.ts'
 
 /** Gives the values behind references to secrets. @throws {Error} where there is none */
 export interface Secrets {
@@ -82,9 +82,9 @@ export function compileMcp(rule: McpRule, parts: McpParts): McpRules {
 /** Where an HTTP server is; undefined for what is none. */
 function upstreamOf(name: string, rule: McpServerRule): Upstream | undefined {
   if (rule.type === 'stdio') return undefined
-  const text = rule.type === 'openapi' ? rule.url : rule.url
-  if (text === undefined) return undefined
-  const url = new URL(text)
+  // Without one the document says it.
+  if (rule.url === undefined) return undefined
+  const url = new URL(rule.url)
   if (url.username || url.password || url.hash)
     throw new RangeError(`mcp.servers.${name}.url: must not hold a user name, a password or a fragment`)
   const scheme = url.protocol === 'https:' ? 'https' : 'http'
@@ -109,25 +109,6 @@ export function sealKeysOf({ sessions }: McpRule, secrets: Secrets): SealKey[] {
       throw new RangeError(`mcp.sessions.keys: the key ${id} must be at least 32 random bytes, in base64 or hex`)
     return { id, secret: bytes }
   })
-}
-
-/** Fixed credentials, the ones that need nobody else. @throws {Error} where a secret cannot be had, at the call */
-export function fixedCredentials(rule: McpServerRule, secrets: Secrets): Credentials {
-  const credential = rule.type === 'stdio' ? undefined : rule.credential
-  switch (credential?.type) {
-    case 'headers': {
-      const names = Object.entries(credential.headers)
-      return { headers: () => names.map(([name, value]) => [name.toLowerCase(), secrets.resolve(value)] as const) }
-    }
-    case 'bearer': {
-      const { token } = credential
-      return { headers: () => [['authorization', `Bearer ${secrets.resolve(token)}`] as const] }
-    }
-    case undefined:
-      return { headers: () => [] }
-    default:
-      throw new RangeError(`credentials of the type ${(credential as { type: string }).type} are not there yet`)
-  }
 }
 
 /** The environment of a process: values, with references in them replaced. @throws {Error} where there is none */

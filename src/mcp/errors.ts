@@ -13,6 +13,8 @@ export class McpError extends Error {
   /** The rule that refused, by its path. */
   readonly rule: string | undefined
   readonly headers: readonly (readonly [name: string, value: string])[]
+  /** What was asked for, for the log. */
+  readonly target: { readonly server: string; readonly name: string } | undefined
 
   constructor(
     status: number,
@@ -23,6 +25,7 @@ export class McpError extends Error {
       data?: unknown
       rule?: string | undefined
       headers?: readonly (readonly [string, string])[]
+      target?: { server: string; name: string }
       cause?: unknown
     } = {},
   ) {
@@ -33,6 +36,7 @@ export class McpError extends Error {
     this.reason = more.reason ?? 'invalid_request'
     this.rule = more.rule
     this.headers = more.headers ?? []
+    this.target = more.target
   }
 
   get body(): JsonRpcErrorBody {

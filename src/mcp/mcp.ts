@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { findCredential } from '../identity/credentials.ts'
 import type { Identity, Unidentified } from '../identity/identity.ts'
 import type { AgentRequest, Decision, LocalAnswer, Protocol } from '../protocol.ts'
 import type { LegacyFront } from './client/legacy.ts'
@@ -97,7 +98,7 @@ export class McpProtocol implements Protocol {
       requestId: request.id,
       endpoint,
       identity,
-      token: undefined,
+      token: identity.kind === 'jwt' ? tokenIn(request.headers) : undefined,
       headers: request.headers,
       listener,
       bytes: request.body.length,
@@ -140,7 +141,9 @@ export class McpProtocol implements Protocol {
     streams: boolean,
     cors: LocalAnswer['headers'],
   ): Promise<void> {
-    const reply = new Reply(response, streams, this.#keepAliveMs, cors)
+    // What initialize answers has a header that is not known before the end.
+    const mayStream = streams && !('method' in message && message.method === 'initialize')
+    const reply = new Reply(response, mayStream, this.#keepAliveMs, cors)
     try {
       if (!('method' in message)) {
         this.#legacy.response(incoming, message)
@@ -194,6 +197,12 @@ export class McpProtocol implements Protocol {
       reply.error(undefined, error instanceof McpError ? error.status : 500, errorBody(error, incoming.requestId))
     }
   }
+}
+
+/** The token that proved who the caller is. */
+function tokenIn(headers: ReadonlyMap<string, string>): string | undefined {
+  const credential = findCredential(headers, { key: false, jwt: true })
+  return typeof credential === 'object' ? credential.text : undefined
 }
 
 /** Ends what is done for a client that went away. */

@@ -1,15 +1,16 @@
-import type { McpRule, McpServerRule } from '../config/mcp.ts'
+import type { McpRule } from '../config/mcp.ts'
 import { durationMs } from '../config/primitives.ts'
 import type { Judge } from './access.ts'
 import { LegacyFront } from './client/legacy.ts'
 import { Listening } from './client/listening.ts'
 import { ModernFront } from './client/modern.ts'
 import { Sessions } from './client/session.ts'
-import { compileMcp, fixedCredentials, type McpRules, type Secrets, sealKeysOf } from './compile.ts'
+import { compileMcp, type McpRules, type Secrets, sealKeysOf } from './compile.ts'
 import type { McpContext } from './context.ts'
 import type { ToolFilter } from './federation.ts'
 import { type Gate, McpProtocol } from './mcp.ts'
 import { Sealer } from './seal.ts'
+import { credentialsOf } from './server/credentials.ts'
 import { Egress } from './server/egress.ts'
 import { ServerPool } from './server/pool.ts'
 
@@ -45,7 +46,7 @@ export class McpState {
     this.#pool = new ServerPool(
       this.#egress,
       options.secrets,
-      (_, rule) => this.#credentials(rule),
+      (name, rule) => credentialsOf(name, rule, options.secrets),
       (error) => options.report(error, ''),
     )
   }
@@ -85,9 +86,5 @@ export class McpState {
     this.#listening.stop()
     this.#pool.close()
     await this.#egress.close()
-  }
-
-  #credentials(rule: McpServerRule) {
-    return fixedCredentials(rule, this.#options.secrets)
   }
 }

@@ -10,7 +10,13 @@ export function account(context: McpContext, incoming: Incoming, era: 'legacy' |
   let routed: Routed | undefined
   let toolError: boolean | undefined
   let told = false
-  const finish = (outcome: { code?: number; reason?: string; rule?: string | undefined }) => {
+  const finish = (outcome: {
+    code?: number
+    reason?: string
+    rule?: string | undefined
+    server?: string
+    name?: string
+  }) => {
     if (told) return
     told = true
     const { requestId, endpoint, identity, listener, arrived, headers } = incoming
@@ -41,7 +47,11 @@ export function account(context: McpContext, incoming: Incoming, era: 'legacy' |
       finish({})
     },
     failed(reason: string, code?: number, error?: unknown): void {
-      finish({ reason, ...(code !== undefined && { code }), ...(error instanceof McpError && { rule: error.rule }) })
+      finish({
+        reason,
+        ...(code !== undefined && { code }),
+        ...(error instanceof McpError && { rule: error.rule, ...(!routed && error.target) }),
+      })
     },
   }
 }
