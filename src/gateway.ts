@@ -10,6 +10,7 @@ import { compileLlm } from './llm/compile.ts'
 import { LlmProtocol } from './llm/llm.ts'
 import type { LlmContext } from './llm/plan.ts'
 import type { Secrets } from './llm/providers/provider.ts'
+import { mcpTopology } from './mcp/compile.ts'
 import { admitterOf, judgeOf } from './mcp/governed.ts'
 import { isMcpPath } from './mcp/mcp.ts'
 import { type CompiledMcp, McpState } from './mcp/state.ts'
@@ -153,14 +154,12 @@ export class Gateway {
       finished: this.#options.mcpFinished,
       report: this.#options.report,
     })
-    const { topology } = llm
-    const spoken = mcp.rules.endpoints.size > 0
-    const all: Topology = { ...topology, upstreams: [...topology.upstreams, ...mcp.rules.upstreams], responds: spoken }
+    const topology = withMcp(llm.topology, rules.mcp)
     const protocol = new LlmProtocol(llm, governance, this.#options.context(rules, this.health))
     return {
       rules,
-      config: envoyConfig(rules, all, this.#options.socket),
-      protocol: spoken ? new Protocols(protocol, mcp.protocol) : protocol,
+      config: envoyConfig(rules, topology, this.#options.socket),
+      protocol: topology.responds ? new Protocols(protocol, mcp.protocol) : protocol,
       mcp,
     }
   }
@@ -179,6 +178,12 @@ export class Gateway {
     this.#retireTimer = setTimeout(retire, retireAfterMs)
     this.#retireTimer.unref()
   }
+}
+
+/** What Envoy must know of all protocols. */
+export function withMcp(topology: Topology, rule: Rules['mcp']): Topology {
+  const { upstreams, responds } = mcpTopology(rule)
+  return { ...topology, upstreams: [...topology.upstreams, ...upstreams], responds }
 }
 
 /** Which protocol a request is of: its path says. */

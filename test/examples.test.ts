@@ -49,6 +49,12 @@ function kindOf({ properties }: Schema): string {
   return typeof type === 'string' ? `(${type})` : ''
 }
 
+/** Kinds inside of kinds are the same whatever is around them: a credential is one for servers of each kind. */
+function pathOf(path: string, alternative: Schema): string {
+  const kind = kindOf(alternative)
+  return kind === '' ? path : `${path.replace(/\([^)]*\)/g, '')}${kind}`
+}
+
 /** Every key there is, with `*` for names and items. */
 function* keysOf(schema: Schema, path = ''): Iterable<string> {
   for (const [key, child] of Object.entries(schema.properties ?? {})) {
@@ -57,7 +63,7 @@ function* keysOf(schema: Schema, path = ''): Iterable<string> {
   }
   if (typeof schema.additionalProperties === 'object') yield* keysOf(schema.additionalProperties, `${path}*.`)
   if (schema.items) yield* keysOf(schema.items, `${path}*.`)
-  for (const alternative of alternativesOf(schema)) yield* keysOf(alternative, `${path}${kindOf(alternative)}`)
+  for (const alternative of alternativesOf(schema)) yield* keysOf(alternative, pathOf(path, alternative))
 }
 
 /** Every key that a document has, in the same spelling. */
@@ -76,7 +82,7 @@ function* keysIn(value: unknown, schema: Schema, path = ''): Iterable<string> {
   for (const alternative of alternativesOf(schema)) {
     const type = alternative.properties?.type?.const
     if (type === undefined || type === (value as { type?: unknown }).type)
-      yield* keysIn(value, alternative, `${path}${kindOf(alternative)}`)
+      yield* keysIn(value, alternative, pathOf(path, alternative))
   }
 }
 

@@ -12,6 +12,7 @@ import {
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import type { RulesInput } from '../src/config/schema.ts'
 import { rulesSchema } from '../src/config/schema.ts'
 import { eventually, startGateway, type TestGateway } from './gateway.ts'
@@ -595,6 +596,37 @@ describe('bad input', () => {
     expect((await fetch(url('/nowhere'), { method: 'POST', body: '{}' })).status).toBe(404)
     expect((await fetch(url('/fresh'), { headers: { accept: 'application/json' } })).status).toBe(406)
   })
+})
+
+test('docs/mcp.md: its configuration runs', async () => {
+  const page = readFileSync('docs/mcp.md', 'utf8')
+  const rules = parse(/^```yaml\n(.*?)^```$/ms.exec(page)![1]!) as RulesInput
+  process.env.GITHUB_TOKEN = 't'
+  // As it is, but for where the servers are.
+  Object.assign(rules.mcp!.servers!.github!, { url: fresh.url, tools: { allow: ['test_simple_*'] } })
+  Object.assign(rules.mcp!.servers!.memory!, {
+    command: process.execPath,
+    args: ['node_modules/@modelcontextprotocol/server-memory/dist/index.js'],
+    env: {},
+  })
+  const other = await startGateway(rules)
+  try {
+    const client = new Client({ name: 'docs', version: '1' })
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${other.url}/mcp`)))
+    expect(client.getInstructions()).toMatch(/^Search before you write\./)
+    const names = (await client.listTools()).tools.map(({ name }) => name)
+    expect(names).toEqual(expect.arrayContaining(['github_test_simple_text', 'memory_create_entities']))
+    expect(names.filter((name) => name.startsWith('github_'))).toHaveLength(1)
+    expect(names).not.toContain('memory_delete_entities')
+    await client.close()
+    const notes = new Client({ name: 'docs', version: '1' })
+    await notes.connect(new StreamableHTTPClientTransport(new URL(`${other.url}/mcp/notes`)))
+    for (const { name } of (await notes.listTools()).tools) expect(name).toMatch(/^memory_/)
+    await notes.close()
+    expect(other.reports).toEqual([])
+  } finally {
+    await other.stop()
+  }
 })
 
 test('nothing went wrong on the way', () => {

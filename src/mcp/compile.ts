@@ -16,7 +16,6 @@ export interface Secrets {
 
 /** The MCP part of the rules, ready for requests. */
 export interface McpRules {
-  readonly upstreams: readonly Upstream[]
   readonly servers: readonly McpServer[]
   /** By path. */
   readonly endpoints: ReadonlyMap<string, Endpoint>
@@ -32,12 +31,9 @@ export interface McpParts {
 
 /** @throws {RangeError} where the rules cannot be carried out */
 export function compileMcp(rule: McpRule, parts: McpParts): McpRules {
-  const upstreams = new Map<string, Upstream>()
   const servers = new Map<string, McpServer>()
   for (const [name, server] of Object.entries(rule.servers)) {
-    const upstream = upstreamOf(name, server)
-    if (upstream) upstreams.set(upstream.id, upstream)
-    servers.set(name, parts.server(name, server, upstream))
+    servers.set(name, parts.server(name, server, upstreamOf(name, server)))
   }
   const access = new Access(new Map(Object.entries(rule.servers)), parts.judge)
   const given = Object.entries(rule.endpoints)
@@ -76,7 +72,13 @@ export function compileMcp(rule: McpRule, parts: McpParts): McpRules {
       cacheMs: durationMs(endpoint.cache),
     })
   }
-  return { upstreams: [...upstreams.values()], servers: [...servers.values()], endpoints }
+  return { servers: [...servers.values()], endpoints }
+}
+
+/** What Envoy must know of the MCP part of the rules. @throws {RangeError} where a URL cannot be used */
+export function mcpTopology({ servers, endpoints }: McpRule): { upstreams: Upstream[]; responds: boolean } {
+  const upstreams = Object.entries(servers).flatMap(([name, server]) => upstreamOf(name, server) ?? [])
+  return { upstreams, responds: Object.keys(servers).length + Object.keys(endpoints).length > 0 }
 }
 
 /** Where an HTTP server is; undefined for what is none. */
