@@ -1,0 +1,32 @@
+/**
+ * Text of strangers, for people: nothing in it moves a cursor, turns the direction of writing or is there without being
+ * seen.
+ */
+
+/** Controls, surrogates without a partner, private and invisible characters, separators other than the blank. */
+const unsafe = /[\p{Cc}\p{Cs}\p{Co}\p{Cn}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u{2800}]|(?! )\p{Zs}/gu
+
+/** @returns the text with every character that is not plainly visible as `\u{200B}` */
+export function safeText(text: string): string {
+  return text.replace(unsafe, escaped)
+}
+
+/** @returns the text with everything but printable ASCII as `\u{…}`: for names, where letters may pose as others */
+export function asciiText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/gu, escaped)
+}
+
+/**
+ * A short piece of a text around a place.
+ * @param most characters of the text, before they are escaped
+ */
+export function excerptOf(text: string, index: number, length: number, most = 80): string {
+  const room = Math.max(0, most - length)
+  const from = Math.max(0, index - Math.floor(room / 2))
+  const to = Math.min(text.length, from + most)
+  return `${from > 0 ? '…' : ''}${safeText(text.slice(from, to))}${to < text.length ? '…' : ''}`
+}
+
+function escaped(character: string): string {
+  return `\\u{${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}}`
+}
