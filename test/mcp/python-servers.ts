@@ -19,8 +19,8 @@ let python: string | undefined
 
 /**
  * How to start a server of PyPI as a process. The first call makes a virtual environment under the cache directory
- * (XDG_CACHE_HOME or ~/.cache), which takes half a minute; later ones find it there. Every package comes as a wheel.
- * @param args of the server: `--local-timezone Europe/Berlin`, `--repository PATH`, `--ignore-robots-txt`
+ * (XDG_CACHE_HOME or ~/.cache), which takes about twenty seconds; later ones find it there. Every package comes as a wheel.
+ * @param args of the server: `--local-timezone Europe/Berlin`, `--repository PATH`, `--ignore-robots-txt --allow-private-ips`
  * @throws Error with pip's words if python3 or a package cannot be had
  */
 export function pythonServer(name: PythonServer, ...args: string[]): StdioServer {
