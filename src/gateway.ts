@@ -11,7 +11,7 @@ import { LlmProtocol } from './llm/llm.ts'
 import type { LlmContext } from './llm/plan.ts'
 import type { Secrets } from './llm/providers/provider.ts'
 import { mcpTopology } from './mcp/compile.ts'
-import { admitterOf, judgeOf } from './mcp/governed.ts'
+import { admitterOf, approvalOf, judgeOf } from './mcp/governed.ts'
 import { isMcpPath } from './mcp/mcp.ts'
 import { type CompiledMcp, McpState } from './mcp/state.ts'
 import { ExpressionCompiler } from './policy/expression.ts'
@@ -149,7 +149,12 @@ export class Gateway {
     const compiler = new ExpressionCompiler(Object.keys(rules.budgets))
     const llm = compileLlm(rules, this.#options.secrets, this.health, compiler)
     const governance = compileGovernance(rules, this.#options.governance, compiler)
-    const mcp = this.#mcp.compile(rules.mcp, governance, judgeOf(governance), allTools, {
+    const decisions = {
+      judge: judgeOf(governance),
+      approval: approvalOf(governance, rules.mcp, compiler),
+      filter: allTools,
+    }
+    const mcp = this.#mcp.compile(rules.mcp, governance, decisions, {
       admit: admitterOf(governance),
       finished: this.#options.mcpFinished,
       report: this.#options.report,
@@ -158,7 +163,7 @@ export class Gateway {
     const protocol = new LlmProtocol(llm, governance, this.#options.context(rules, this.health))
     return {
       rules,
-      config: envoyConfig(rules, topology, this.#options.socket),
+      config: envoyConfig(rules, topology, this.#options.socket, (reference) => this.#options.secrets.resolve(reference)),
       protocol: topology.responds ? new Protocols(protocol, mcp.protocol) : protocol,
       mcp,
     }

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
@@ -76,8 +77,8 @@ beforeAll(async () => {
     mcp: {
       servers: {
         every: everything,
-        old: { type: 'http', url: old.url },
-        fresh: { type: 'http', url: fresh.url },
+        old: { type: 'http', url: old.url, approval: 'tool.name == "test_image_content"' },
+        fresh: { type: 'http', url: fresh.url, approval: 'tool.name == "test_image_content"' },
         dead: { type: 'http', url: `http://127.0.0.1:${await freePort()}/mcp`, listTimeout: '500ms' },
         must: { type: 'http', url: `http://127.0.0.1:${await freePort()}/mcp`, onFailure: 'fail' },
         seen: {
@@ -292,6 +293,25 @@ describe.each([
       ? client.callTool(long, undefined, { onprogress })
       : (client as ModernClient).callTool(long, { onprogress }))
     expect(progress.length).toBeGreaterThan(1)
+    await client.close()
+  })
+
+  test.each(['old', 'fresh'])('a human approves a call to %s, or does not', async (server) => {
+    const client = await open(`/${server}`)
+    const asked: string[] = []
+    let approve = true
+    const answer = ({ params }: { params: { message: string } }) => {
+      asked.push(params.message)
+      return { action: 'accept' as const, content: { approve } }
+    }
+    if (client instanceof Client) client.setRequestHandler(ElicitRequestSchema, answer)
+    else client.setRequestHandler('elicitation/create', answer as never)
+    const call = () => client.callTool({ name: `${server}_test_image_content`, arguments: {} })
+    expect((await call()).content).toMatchObject([{ type: 'image' }])
+    approve = false
+    await expect(call()).rejects.toThrow('It was not approved')
+    expect(asked).toHaveLength(2)
+    expect(asked[0]).toContain(`The tool test_image_content of ${server} is about to be called`)
     await client.close()
   })
 

@@ -24,14 +24,24 @@ export type Judgement =
 /** What policies say; given by those who know them. */
 export type Judge = (caller: Caller, wanted: Wanted) => Judgement
 
+/** Whether the rules want a human to approve a call. */
+export type Approval = (caller: Caller, wanted: Wanted) => boolean
+
 /** Which of a server's things exist at all for a caller: the server's own lists in the rules, and the caller's rights. */
 export class Access {
   readonly #rules: ReadonlyMap<string, McpServerRule>
   readonly #judge: Judge
+  readonly #approval: Approval
 
-  constructor(rules: ReadonlyMap<string, McpServerRule>, judge: Judge) {
+  constructor(rules: ReadonlyMap<string, McpServerRule>, judge: Judge, approval: Approval) {
     this.#rules = rules
     this.#judge = judge
+    this.#approval = approval
+  }
+
+  /** Whether a human must approve a call. */
+  needsApproval(caller: Caller, wanted: Wanted): boolean {
+    return this.#approval(caller, wanted)
   }
 
   /** Whether it is in lists. What a policy says of arguments does not hide a tool. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { McpRule, McpServerRule } from '../config/mcp.ts'
 import { durationMs } from '../config/primitives.ts'
 import type { Upstream } from '../protocol.ts'
-import { Access, type Judge } from './access.ts'
+import { Access, type Approval, type Judge } from './access.ts'
 import type { Endpoint } from './endpoint.ts'
 import { Federation, type ToolFilter } from './federation.ts'
 import { Names } from './names.ts'
@@ -24,6 +24,7 @@ export interface McpRules {
 /** The parts that live longer than one revision, or come from elsewhere. */
 export interface McpParts {
   readonly judge: Judge
+  readonly approval: Approval
   readonly filter: ToolFilter
   /** Makes a server, or gives the one that was made for the same rule. */
   server(name: string, rule: McpServerRule, upstream: Upstream | undefined): McpServer
@@ -35,7 +36,7 @@ export function compileMcp(rule: McpRule, parts: McpParts): McpRules {
   for (const [name, server] of Object.entries(rule.servers)) {
     servers.set(name, parts.server(name, server, upstreamOf(name, server)))
   }
-  const access = new Access(new Map(Object.entries(rule.servers)), parts.judge)
+  const access = new Access(new Map(Object.entries(rule.servers)), parts.judge, parts.approval)
   const given = Object.entries(rule.endpoints)
   const defaults = {
     serverInstructions: true,

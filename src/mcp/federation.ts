@@ -43,6 +43,8 @@ export interface Routed {
   /** By the server's own name; empty where there is none. */
   readonly name: string
   readonly tool: Tool | undefined
+  /** Whether a human must approve it first. */
+  readonly approval: boolean
 }
 
 /** What tools may be listed and called beside all else: the pins. */
@@ -169,9 +171,17 @@ export class Federation {
         const tool = await this.#toolOf(server, name, caller, signal)
         const args = params.arguments ?? {}
         if (!isObject(args)) throw invalidParams('"arguments" must be an object.')
-        this.#access.check(caller, 'tools', { server: server.name, method, name, tool, arguments: args }, unknown)
+        const wanted = { server: server.name, method, name, tool, arguments: args }
+        this.#access.check(caller, 'tools', wanted, unknown)
         if (!this.#filter.mayCall(server.name, tool)) throw unknown()
-        return { server, method, params: { ...params, name }, name, tool }
+        return {
+          server,
+          method,
+          params: { ...params, name },
+          name,
+          tool,
+          approval: this.#access.needsApproval(caller, wanted),
+        }
       }
       case 'prompts/get': {
         const unknown = () => invalidParams(`Unknown prompt: ${String(params.name).slice(0, 100)}`, 'unknown_prompt')
@@ -179,7 +189,7 @@ export class Federation {
         const { server, name } = await this.#meant('prompts', params.name, caller, signal, unknown)
         const args = isObject(params.arguments) ? params.arguments : {}
         this.#access.check(caller, 'prompts', { server: server.name, method, name, arguments: args }, unknown)
-        return { server, method, params: { ...params, name }, name, tool: undefined }
+        return { server, method, params: { ...params, name }, name, tool: undefined, approval: false }
       }
       case 'resources/read':
       case 'resources/subscribe':
@@ -187,7 +197,7 @@ export class Federation {
         const { uri } = params
         if (typeof uri !== 'string') throw invalidParams('"uri" must be the URI of a resource.')
         const { server, own } = this.#resource(method, uri, caller)
-        return { server, method, params: { ...params, uri: own }, name: own, tool: undefined }
+        return { server, method, params: { ...params, uri: own }, name: own, tool: undefined, approval: false }
       }
       case 'completion/complete': {
         const { ref } = params
@@ -196,11 +206,25 @@ export class Federation {
           const unknown = () => invalidParams(`Unknown prompt: ${String(ref.name).slice(0, 100)}`, 'unknown_prompt')
           const { server, name } = await this.#meant('prompts', ref.name, caller, signal, unknown)
           this.#access.check(caller, 'prompts', { server: server.name, method, name }, unknown)
-          return { server, method, params: { ...params, ref: { ...ref, name } }, name, tool: undefined }
+          return {
+            server,
+            method,
+            params: { ...params, ref: { ...ref, name } },
+            name,
+            tool: undefined,
+            approval: false,
+          }
         }
         if (ref.type === 'ref/resource' && typeof ref.uri === 'string') {
           const { server, own } = this.#resource(method, ref.uri, caller)
-          return { server, method, params: { ...params, ref: { ...ref, uri: own } }, name: own, tool: undefined }
+          return {
+            server,
+            method,
+            params: { ...params, ref: { ...ref, uri: own } },
+            name: own,
+            tool: undefined,
+            approval: false,
+          }
         }
         throw invalidParams('"ref" must name a prompt or a resource.')
       }
@@ -290,29 +314,10 @@ export class Federation {
     outer: AbortSignal,
   ): Promise<{ items: readonly JsonObject[]; ttlMs: number | undefined; public: boolean }> {
     const signal = AbortSignal.any([outer, AbortSignal.timeout(server.listMs)])
-    const { method, items: member, capability, key } = kinds[kind]
+    const { capability, key } = kinds[kind]
     const info = await server.describe(caller, signal)
     if (!isObject(info.capabilities[capability])) return { items: [], ttlMs: undefined, public: true }
-    const found: JsonObject[] = []
-    const seen = new Set<string>()
-    let cursor: string | undefined
-    let ttlMs: number | undefined
-    let isPublic = info.era === 'modern'
-    for (let page = 0; page < mostPages && found.length < mostItems; page++) {
-      const hooks = silent(signal)
-      const { result } = await server.request(caller, method, cursor === undefined ? {} : { cursor }, hooks)
-      for (const item of Array.isArray(result[member]) ? result[member] : []) {
-        if (!isObject(item) || typeof item[key] !== 'string' || seen.has(item[key])) continue
-        seen.add(item[key])
-        found.push(item)
-      }
-      if (typeof result.ttlMs === 'number' && result.ttlMs >= 0)
-        ttlMs = Math.min(ttlMs ?? Number.POSITIVE_INFINITY, result.ttlMs)
-      if (result.cacheScope !== 'public') isPublic = false
-      const { nextCursor } = result
-      if (typeof nextCursor !== 'string' || nextCursor === cursor) break
-      cursor = nextCursor
-    }
+    const { found, ttlMs, public: isPublic } = await this.#fetched(server, kind, caller, info, signal)
     let items: readonly JsonObject[] = found
     if (kind === 'tools') {
       const tools = found.filter((tool) => isObject(tool.inputSchema) && mirroredIn(tool.inputSchema) !== 'invalid')
@@ -332,6 +337,41 @@ export class Federation {
       ttlMs,
       public: isPublic,
     }
+  }
+
+  /** A server's whole list, as it is; kept where the server says that it is the same for everybody. */
+  async #fetched(
+    server: McpServer,
+    kind: Kind,
+    caller: Caller,
+    info: ServerInfo,
+    signal: AbortSignal,
+  ): Promise<{ found: readonly JsonObject[]; ttlMs: number | undefined; public: boolean }> {
+    const { method, items: member, key } = kinds[kind]
+    const kept = server.cached(kind)
+    if (kept) return { found: kept.items, ttlMs: kept.ttlMs, public: true }
+    const found: JsonObject[] = []
+    const seen = new Set<string>()
+    let cursor: string | undefined
+    let ttlMs: number | undefined
+    let isPublic = info.era === 'modern'
+    const hooks = silent(signal)
+    for (let page = 0; page < mostPages && found.length < mostItems; page++) {
+      const { result } = await server.request(caller, method, cursor === undefined ? {} : { cursor }, hooks)
+      for (const item of Array.isArray(result[member]) ? result[member] : []) {
+        if (!isObject(item) || typeof item[key] !== 'string' || seen.has(item[key])) continue
+        seen.add(item[key])
+        found.push(item)
+      }
+      if (typeof result.ttlMs === 'number' && result.ttlMs >= 0)
+        ttlMs = Math.min(ttlMs ?? Number.POSITIVE_INFINITY, result.ttlMs)
+      if (result.cacheScope !== 'public') isPublic = false
+      const { nextCursor } = result
+      if (typeof nextCursor !== 'string' || nextCursor === cursor) break
+      cursor = nextCursor
+    }
+    if (isPublic && ttlMs !== undefined && ttlMs > 0) server.keep(kind, found, ttlMs)
+    return { found, ttlMs, public: isPublic }
   }
 
   async #meant(

@@ -1,8 +1,10 @@
+import type { McpRule } from '../config/mcp.ts'
 import type { Governance } from '../governance/governance.ts'
 import type { Admission } from '../limits/admission.ts'
 import { refusalText } from '../limits/refusal-text.ts'
+import type { Condition, ExpressionCompiler } from '../policy/expression.ts'
 import type { Facts } from '../policy/facts.ts'
-import type { Judge, Wanted } from './access.ts'
+import type { Approval, Judge, Wanted } from './access.ts'
 import type { Admitted, McpContext } from './context.ts'
 import type { Incoming } from './endpoint.ts'
 import { McpError } from './errors.ts'
@@ -31,6 +33,25 @@ export function judgeOf(governance: Governance): Judge {
     const verdict = policies.decide(facts)
     return verdict.effect === 'allow' ? allowed : { allowed: false, policy: verdict.policy, message: verdict.message }
   }
+}
+
+/**
+ * Which calls a human must approve. Where it cannot be told, one must.
+ * @throws {ExpressionError}
+ */
+export function approvalOf(governance: Governance, { servers }: McpRule, compiler: ExpressionCompiler): Approval {
+  const conditions = new Map<string, Condition>()
+  for (const [name, { approval }] of Object.entries(servers))
+    if (approval !== undefined) conditions.set(name, compiler.condition(approval, true))
+  return (caller, wanted) =>
+    conditions.get(wanted.server)?.(
+      factsOf(
+        governance,
+        { identity: caller.identity, listener: caller.listener, id: '', path: '', bytes: 0 },
+        wanted.method,
+        wanted,
+      ),
+    ) ?? false
 }
 
 /** Asks the limits. */

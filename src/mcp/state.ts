@@ -1,6 +1,6 @@
 import type { McpRule } from '../config/mcp.ts'
 import { durationMs } from '../config/primitives.ts'
-import type { Judge } from './access.ts'
+import type { Approval, Judge } from './access.ts'
 import { LegacyFront } from './client/legacy.ts'
 import { Listening } from './client/listening.ts'
 import { ModernFront } from './client/modern.ts'
@@ -52,15 +52,19 @@ export class McpState {
   }
 
   /**
-   * @param judge what the policies say
+   * @param decisions what the policies and the pins say
    * @throws {RangeError} where the rules cannot be carried out
    */
-  compile(rule: McpRule, gate: Gate, judge: Judge, filter: ToolFilter, context: McpContext): CompiledMcp {
+  compile(
+    rule: McpRule,
+    gate: Gate,
+    decisions: { judge: Judge; approval: Approval; filter: ToolFilter },
+    context: McpContext,
+  ): CompiledMcp {
     const keys = sealKeysOf(rule, this.#options.secrets)
     const lifetimeS = durationMs(rule.sessions.lifetime) / 1000
     const rules = compileMcp(rule, {
-      judge,
-      filter,
+      ...decisions,
       server: (name, server, upstream) => this.#pool.server(name, server, upstream),
     })
     const sessions = this.#sessions

@@ -15,6 +15,8 @@ function* expressions(rules: Rules): Iterable<{ path: Path; source: string; cond
       for (const [index, dimension] of by.entries())
         if (typeof dimension === 'object')
           yield { path: [section, name, 'by', index, 'expression'], source: dimension.expression, condition: false }
+  for (const [name, { approval }] of Object.entries(rules.mcp.servers))
+    if (approval !== undefined) yield { path: ['mcp', 'servers', name, 'approval'], source: approval, condition: true }
 }
 
 /** Compiles every expression of the rules. @returns what is wrong with them, and where */

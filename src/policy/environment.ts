@@ -66,10 +66,14 @@ class ToolView {
   readonly server: string
   readonly name: string
   readonly arguments: Readonly<Record<string, unknown>>
+  readonly destructive: boolean
+  readonly readOnly: boolean
   constructor(tool: ToolFacts | undefined) {
     this.server = tool?.server ?? ''
     this.name = tool?.name ?? ''
     this.arguments = tool?.arguments ?? {}
+    this.destructive = tool?.destructive ?? false
+    this.readOnly = tool?.readOnly ?? false
   }
 }
 
@@ -144,7 +148,7 @@ export const environment = new Environment({
   })
   .registerType('Tool', {
     ctor: ToolView,
-    fields: { server: 'string', name: 'string', arguments: 'map<string, dyn>' },
+    fields: { server: 'string', name: 'string', arguments: 'map<string, dyn>', destructive: 'bool', readOnly: 'bool' },
   })
   .registerType('Agent', { ctor: AgentView, fields: { name: 'string', skill: 'string', depth: 'int' } })
   .registerVariable('request', 'Request')

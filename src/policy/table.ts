@@ -11,6 +11,8 @@ const tool = z.strictObject({
   server: z.string(),
   name: z.string(),
   arguments: z.record(z.string(), z.json()).default({}),
+  destructive: z.boolean().default(false),
+  readOnly: z.boolean().default(false),
 })
 const agent = z.strictObject({ name: z.string(), skill: z.string().default(''), depth: z.int().min(0).default(0) })
 

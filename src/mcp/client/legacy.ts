@@ -16,6 +16,7 @@ import {
 import type { Sealer } from '../seal.ts'
 import type { CallHooks } from '../server/link.ts'
 import { account } from './account.ts'
+import { approvalRequest, cannotAsk, mustApprove } from './approval.ts'
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
 import { askClient, type Listening } from './listening.ts'
 import { isLogLevel, loudEnough } from './logs.ts'
@@ -250,6 +251,12 @@ export class LegacyFront {
             if (missing) return Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: missing }))
             return askClient(session, asked, forClient(asked, what), reply)
           },
+        }
+        if (routed.approval) {
+          const asked = approvalRequest(routed)
+          if (!reply.open || lackingCapability('elicitation/create', asked, session.capabilities))
+            throw cannotAsk(routed)
+          mustApprove(routed, await askClient(session, 'elicitation/create', asked, reply))
         }
         const relinked = () => {
           for (const stream of live.streams) {

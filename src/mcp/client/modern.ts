@@ -22,6 +22,7 @@ import { nameIn } from '../server/modern-link.ts'
 import { mirroredIn } from '../server/param-headers.ts'
 import type { Caller } from '../server/server.ts'
 import { account } from './account.ts'
+import { approvalRequest, cannotAsk, mustApprove } from './approval.ts'
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
 import type { Listening } from './listening.ts'
 import { isLogLevel, loudEnough } from './logs.ts'
@@ -33,6 +34,7 @@ const parkedMs = 15 * 60_000
 const mostParked = 10_000
 /** Requests of a server that come at once go to the client at once. */
 const gatherMs = 5
+const approvalKey = 'approval'
 
 /** A question of a server that waits for the client's answer. */
 interface Question {
@@ -64,6 +66,8 @@ type State =
   | { s: string; d: string; t: string | null }
   /** A call that waits in this process. */
   | { p: string; d: string }
+  /** A call that waits for a human's approval, and has not begun. */
+  | { a: true; d: string }
 
 /** Clients of the revisions without sessions (2026-07-28). */
 export class ModernFront {
@@ -187,6 +191,25 @@ export class ModernFront {
     })
     try {
       let parked: Parked
+      if (routed.approval && (!state || 'a' in state)) {
+        const asked = approvalRequest(routed)
+        if (lackingCapability('elicitation/create', asked, caller.capabilities)) throw cannotAsk(routed)
+        const answer = state && isObject(inputResponses) ? inputResponses[approvalKey] : undefined
+        if (!isObject(answer)) {
+          const sealed: State = { a: true, d: digest }
+          reply.result(
+            id,
+            modernResult(
+              method,
+              this.#waiting(incoming, { [approvalKey]: { method: 'elicitation/create', params: asked } }, sealed),
+              cacheMs,
+            ),
+            admitted.headers,
+          )
+          return
+        }
+        mustApprove(routed, answer)
+      }
       if (state && 'p' in state) {
         const waiting = this.#parked.get(state.p)
         if (!waiting || waiting.bound !== boundTo(incoming)) throw badState()
@@ -194,18 +217,19 @@ export class ModernFront {
         parked.reply = reply
         this.#answer(parked, isObject(inputResponses) ? inputResponses : {})
       } else {
+        const own = state && 's' in state ? state : undefined
         const retried: Routed =
-          state || inputResponses !== undefined
+          own || (inputResponses !== undefined && !state)
             ? {
                 ...routed,
                 params: {
                   ...routed.params,
                   ...(isObject(inputResponses) && { inputResponses }),
-                  ...(state && state.t !== null && { requestState: state.t }),
+                  ...(own && own.t !== null && { requestState: own.t }),
                 },
               }
             : routed
-        if (state && state.s !== routed.server.name) throw badState()
+        if (own && own.s !== routed.server.name) throw badState()
         parked = this.#start(incoming, digest, retried, caller, logLevel, reply)
       }
       const abandon = () => parked.controller.abort(gone.reason)
@@ -226,20 +250,8 @@ export class ModernFront {
       const inputRequests: JsonObject = {}
       for (const [name, question] of parked.questions)
         inputRequests[name] = { method: question.method, params: question.params }
-      const sealed: State = { p: key, d: digest }
-      reply.result(
-        id,
-        modernResult(
-          method,
-          {
-            resultType: 'input_required',
-            inputRequests,
-            requestState: this.#sealer.seal('state', boundTo(incoming), sealed, (Date.now() + parkedMs) / 1000),
-          },
-          cacheMs,
-        ),
-        admitted.headers,
-      )
+      const result = this.#waiting(incoming, inputRequests, { p: key, d: digest })
+      reply.result(id, modernResult(method, result, cacheMs), admitted.headers)
     } finally {
       admitted.release()
     }
@@ -346,6 +358,12 @@ export class ModernFront {
     clearTimeout(parked.timer)
     for (const { reject } of parked.questions.values()) reject(new Error('the call is over'))
     for (const [key, each] of this.#parked) if (each === parked) this.#parked.delete(key)
+  }
+
+  /** The result that asks the client, and has it come again. */
+  #waiting(incoming: Incoming, inputRequests: JsonObject, state: State): JsonObject {
+    const requestState = this.#sealer.seal('state', boundTo(incoming), state, (Date.now() + parkedMs) / 1000)
+    return { resultType: 'input_required', inputRequests, requestState }
   }
 
   /** A server's own state goes to the client sealed, bound to the caller and to the request. */

@@ -64,6 +64,8 @@ interface Held {
 const mostHeld = 256
 /** How long what a server says of itself is believed. */
 const infoMs = 60_000
+/** Lists are asked for again after this, whatever the server says. */
+const longestCacheMs = 3_600_000
 
 /** A server of the rules, through all its links. It outlives the rules as long as they say the same of it. */
 export class McpServer {
@@ -73,6 +75,7 @@ export class McpServer {
   readonly #credentials: Credentials
   readonly #held = new Map<string, Held>()
   readonly #tools = new Map<string, Tool>()
+  readonly #lists = new Map<string, { items: readonly JsonObject[]; until: number }>()
   readonly #sweeper: NodeJS.Timeout
   readonly #idleMs: number
   readonly listMs: number
@@ -97,6 +100,22 @@ export class McpServer {
   /** Whether sessions with it can be given to the client. */
   get sealable(): boolean {
     return this.#transport.type === 'http'
+  }
+
+  /** A list that anybody may be shown, for as long as the server said (2026-07-28, Caching). */
+  cached(list: string): { readonly items: readonly JsonObject[]; readonly ttlMs: number } | undefined {
+    const kept = this.#lists.get(list)
+    const ttlMs = kept ? Math.floor(kept.until - performance.now()) : 0
+    return kept && ttlMs > 0 ? { items: kept.items, ttlMs } : undefined
+  }
+
+  keep(list: string, items: readonly JsonObject[], ttlMs: number): void {
+    this.#lists.set(list, { items, until: performance.now() + Math.min(ttlMs, longestCacheMs) })
+  }
+
+  /** What it had is not what it has. */
+  forgetLists(): void {
+    this.#lists.clear()
   }
 
   /** What is known of its tools, by its own names. */
@@ -153,7 +172,13 @@ export class McpServer {
   async listen(caller: Caller, interest: Interest, hooks: ListenHooks): Promise<void> {
     const { link, release } = await this.#link(caller, hooks.signal)
     hooks.signal.addEventListener('abort', release, { once: true })
-    await link.listen(interest, hooks)
+    await link.listen(interest, {
+      ...hooks,
+      notified: (method, params) => {
+        if (method.endsWith('/list_changed')) this.forgetLists()
+        hooks.notified(method, params)
+      },
+    })
   }
 
   /** Ends the session that a client's own one holds. */
