@@ -17,14 +17,15 @@ export function asciiText(text: string): string {
 }
 
 /**
- * A short piece of a text around a place.
+ * A short piece of a text around a place, in one line.
  * @param most characters of the text, before they are escaped
  */
 export function excerptOf(text: string, index: number, length: number, most = 80): string {
   const room = Math.max(0, most - length)
   const from = Math.max(0, index - Math.floor(room / 2))
   const to = Math.min(text.length, from + most)
-  return `${from > 0 ? '…' : ''}${safeText(text.slice(from, to))}${to < text.length ? '…' : ''}`
+  const piece = text.slice(from, to).replace(/[\t\n\r ]+/g, ' ')
+  return `${from > 0 ? '…' : ''}${safeText(piece)}${to < text.length ? '…' : ''}`
 }
 
 function escaped(character: string): string {

@@ -36,7 +36,7 @@ const patterns: readonly Pattern[] = [
     severity: 'high',
     message: 'It wants something kept from the user.',
     pattern:
-      /\b(?:do not|don['’]?t|never|must not|should not|shouldn['’]?t|without|avoid|refrain from)\s(?:\w{1,12}\s){0,3}?(?:tell(?:ing)?|inform(?:ing)?|mention(?:ing)?|reveal(?:ing)?|notify(?:ing)?|disclos(?:e|ing)|alert(?:ing)?|let(?:ting)?|warn(?:ing)?)\s(?:\w{1,12}\s){0,6}?(?:users?|humans?|person|anyone|anybody|operator|know)\b|\b(?:keep|hide|conceal)\s(?:\w{1,12}\s){0,4}?(?:secret|hidden)?\s?from\s(?:the\s)?(?:user|human|operator)s?\b/i,
+      /\b(?:do not|don['’]?t|never|must not|should not|shouldn['’]?t|without|avoid|refrain from)\s(?:\w{1,12}\s){0,3}?(?:tell(?:ing)?|inform(?:ing)?|mention(?:ing)?|reveal(?:ing)?|notify(?:ing)?|disclos(?:e|ing)|alert(?:ing)?|let(?:ting)?|warn(?:ing)?)\s(?:\w{1,12}\s){0,6}?(?:users?|humans?|person|anyone|anybody|operator|know)\b|\b(?:do not|don['’]?t|never) (?:mention|reveal|disclose) (?:that|this|it|the fact)\b|\b(?:keep|hide|conceal)\s(?:\w{1,12}\s){0,4}?(?:secret|hidden)?\s?from\s(?:the\s)?(?:user|human|operator)s?\b/i,
   },
   {
     severity: 'high',
@@ -74,7 +74,7 @@ const patterns: readonly Pattern[] = [
     severity: 'low',
     message: 'It speaks to the model in a commanding tone.',
     pattern:
-      /\b(?:you|assistant|model|agent|llm|ai) (?:must|have to|are required to|should always|should never)\b|\b(?:IMPORTANT|CRITICAL|MANDATORY)\b\s?[:!]/,
+      /\b(?:[Yy]ou|[Aa]ssistants?|[Mm]odels?|[Aa]gents?|LLMs?|AI) (?:must|have to|are required to|should always|should never)\b|\b(?:IMPORTANT|CRITICAL|MANDATORY)\b\s?[:!]/,
   },
 ]
 

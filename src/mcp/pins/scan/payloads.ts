@@ -46,7 +46,7 @@ const linkForms: readonly LinkForm[] = [
 
 /** Where examples live: RFC 2606, RFC 6761, RFC 5737 and the like, and this machine. */
 const exampleHosts =
-  /\bhttps?:\/\/(?:(?:[\w-]{1,63}\.){0,5}(?:example(?:\.(?:com|org|net))?|test|invalid|localhost)|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]|192\.0\.2\.\d{1,3}|198\.51\.100\.\d{1,3}|203\.0\.113\.\d{1,3})(?![\w.-])/gi
+  /\bhttps?:\/\/(?:(?:[\w-]{1,63}\.){0,5}(?:example(?:\.(?:com|org|net))?|test|invalid|localhost)|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]|192\.0\.2\.\d{1,3}|198\.51\.100\.\d{1,3}|203\.0\.113\.\d{1,3})(?![\w-]|\.\w)/gi
 
 /** @returns a remark on the worst link of a text; those to hosts of examples are none */
 export function links(text: string): Remark[] {
