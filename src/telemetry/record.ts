@@ -101,6 +101,9 @@ export interface McpRecord {
   readonly rule?: string | undefined
   /** Whether a tool said that it failed. */
   readonly toolError?: boolean | undefined
+  /** Unix milliseconds. */
+  readonly startMs: number
   readonly durationMs: number
+  /** W3C context: what the client says in `_meta`, else Envoy's own span. */
   readonly traceparent?: string | undefined
 }

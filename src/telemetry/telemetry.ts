@@ -67,6 +67,7 @@ export class Telemetry {
   mcp(record: McpRecord): void {
     this.metrics.mcp(record)
     this.log.mcp(record)
+    this.#traces?.mcp(record)
   }
 
   /** @param requestId empty where it was beside any request */

@@ -106,3 +106,38 @@ test('a collector that never answers does not hold up the end, and rejects nothi
     mute.closeAllConnections()
   })
 })
+
+test('an MCP request is a span of the trace that its client names, by the conventions for MCP', async () => {
+  traces.mcp({
+    requestId: 'r1',
+    endpoint: 'default',
+    method: 'tools/call',
+    era: 'modern',
+    caller: { identity: 'anonymous', subject: 'anonymous', listener: 'default' },
+    server: 'github',
+    name: 'search',
+    code: -32003,
+    reason: 'policy_denied',
+    startMs: Date.now() - 20,
+    durationMs: 20,
+    traceparent,
+  })
+  await traces.stop()
+  expect(spans).toHaveLength(1)
+  const [span] = spans
+  expect(span).toMatchObject({
+    name: 'tools/call search',
+    traceId: '0af7651916cd43dd8448eb211c80319c',
+    parentSpanId: 'b7ad6b7169203331',
+    status: { code: 2 },
+  })
+  const attributes = Object.fromEntries(span!.attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
+  expect(attributes).toMatchObject({
+    'mcp.method.name': 'tools/call',
+    'gen_ai.operation.name': 'execute_tool',
+    'gen_ai.tool.name': 'search',
+    'rpc.response.status_code': '-32003',
+    'error.type': 'policy_denied',
+    'chaperone.mcp.server': 'github',
+  })
+})

@@ -16,7 +16,7 @@ import {
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-node'
 import { ReportingExporter } from './exporter.ts'
-import type { RequestRecord } from './record.ts'
+import type { McpRecord, RequestRecord } from './record.ts'
 
 /** gen_ai.operation.name of our operations, where the conventions have one. */
 const operations: Readonly<Record<string, string>> = {
@@ -85,6 +85,39 @@ export class Traces {
       span.setStatus({ code: SpanStatusCode.ERROR })
     }
     span.end(endMs)
+  }
+
+  /** The same for an MCP request (https://opentelemetry.io/docs/specs/semconv/gen-ai/mcp/). */
+  mcp(record: McpRecord): void {
+    const parent = contextOf(record.traceparent)
+    if (parent === 'unsampled') return
+    const { method, server, name, era, endpoint, code, reason, toolError, requestId, durationMs, startMs } = record
+    const isTool = method === 'tools/call' && name !== undefined
+    const span = this.#tracer.startSpan(
+      name !== undefined && !method.startsWith('resources/') ? `${method} ${name.slice(0, 100)}` : method,
+      {
+        kind: SpanKind.CLIENT,
+        startTime: startMs,
+        attributes: {
+          'mcp.method.name': method,
+          ...(isTool && { 'gen_ai.operation.name': 'execute_tool', 'gen_ai.tool.name': name.slice(0, 200) }),
+          ...(method.startsWith('resources/') && name !== undefined && { 'mcp.resource.uri': name.slice(0, 500) }),
+          ...(method === 'prompts/get' && name !== undefined && { 'gen_ai.prompt.name': name.slice(0, 200) }),
+          ...(code !== undefined && { 'rpc.response.status_code': String(code) }),
+          'chaperone.mcp.endpoint': endpoint,
+          'chaperone.mcp.server': server,
+          'chaperone.mcp.era': era,
+          'chaperone.request.id': requestId,
+        },
+      },
+      parent,
+    )
+    const error = reason ?? (toolError ? 'tool_error' : undefined)
+    if (error !== undefined) {
+      span.setAttribute('error.type', error)
+      span.setStatus({ code: SpanStatusCode.ERROR })
+    }
+    span.end(startMs + durationMs)
   }
 
   /**

@@ -3,10 +3,15 @@ import { type McpContext, redacted } from '../context.ts'
 import type { Incoming } from '../endpoint.ts'
 import { McpError } from '../errors.ts'
 import type { Routed } from '../federation.ts'
-import type { JsonObject } from '../protocol.ts'
+import type { JsonObject, JsonRpcRequest } from '../protocol.ts'
 
 /** Keeps the account of one request, and gives its record when it is done. */
-export function account(context: McpContext, incoming: Incoming, era: 'legacy' | 'modern', method: string) {
+export function account(
+  context: McpContext,
+  incoming: Incoming,
+  era: 'legacy' | 'modern',
+  { method, params }: JsonRpcRequest,
+) {
   let routed: Routed | undefined
   let toolError: boolean | undefined
   let told = false
@@ -22,6 +27,7 @@ export function account(context: McpContext, incoming: Incoming, era: 'legacy' |
     const { requestId, endpoint, identity, listener, arrived, headers } = incoming
     const { kind, subject, user, team, organization, key } = identity
     const args = routed?.params.arguments
+    const durationMs = performance.now() - arrived
     context.finished({
       requestId,
       endpoint: endpoint.name,
@@ -32,8 +38,9 @@ export function account(context: McpContext, incoming: Incoming, era: 'legacy' |
       ...(isObject(args) && { arguments: redacted(args) }),
       ...(toolError !== undefined && { toolError }),
       ...outcome,
-      durationMs: performance.now() - arrived,
-      traceparent: headers.get('traceparent'),
+      startMs: Date.now() - durationMs,
+      durationMs,
+      traceparent: traceparentIn(params) ?? headers.get('traceparent'),
     })
   }
   return {
@@ -54,4 +61,10 @@ export function account(context: McpContext, incoming: Incoming, era: 'legacy' |
       })
     },
   }
+}
+
+/** The trace that the client says its request is part of (2026-07-28, OpenTelemetry trace context). */
+function traceparentIn(params: JsonObject | undefined): string | undefined {
+  const said = isObject(params?._meta) ? params._meta.traceparent : undefined
+  return typeof said === 'string' && /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(said) ? said : undefined
 }

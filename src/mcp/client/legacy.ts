@@ -44,7 +44,7 @@ export class LegacyFront {
   /** Answers a request. Never rejects. */
   async request(incoming: Incoming, message: JsonRpcRequest, reply: Reply, gone: AbortSignal): Promise<void> {
     const { id, method } = message
-    const done = account(this.#context, incoming, 'legacy', method)
+    const done = account(this.#context, incoming, 'legacy', message)
     try {
       if (method === 'initialize') await this.#initialize(incoming, message, reply, gone)
       else {

@@ -93,7 +93,7 @@ export class ModernFront {
   async request(incoming: Incoming, message: JsonRpcRequest, reply: Reply, gone: AbortSignal): Promise<void> {
     const { id, method } = message
     const params = message.params ?? {}
-    const done = account(this.#context, incoming, 'modern', method)
+    const done = account(this.#context, incoming, 'modern', message)
     try {
       const client = checked(incoming, message)
       const caller = callerOf(incoming, client.capabilities, client.clientInfo, undefined)
