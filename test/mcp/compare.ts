@@ -37,6 +37,12 @@ export function compare(
   return { differences, needless: Object.keys(reasons).filter((key) => !needed.has(key)) }
 }
 
+/** A difference in one line, with what the suite says of that check. */
+export function describeDifference({ scenario, check, direct, through, details }: Difference): string {
+  const said = details.find((line) => line.startsWith(`${through} ${check}: `)) ?? details[0] ?? ''
+  return `${scenario}/${check}: ${direct} → ${through}${said && `; ${said}`}`
+}
+
 /** INFO and SKIPPED are the same: the check did not apply. */
 function rank(status: Status | 'missing'): number {
   if (status === 'missing') return statuses.length

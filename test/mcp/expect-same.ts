@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compare, type Reasons } from './compare.ts'
+import { compare, describeDifference, type Reasons } from './compare.ts'
 import { type Outcomes, runConformance, type Spec } from './conformance.ts'
 import { startNewServer } from './new-server.ts'
 import { startOldServer } from './old-server.ts'
@@ -67,7 +67,11 @@ export function expectSame(
       try {
         const outcomes = await runConformance({ url: gateway.url, spec })
         done?.(outcomes)
-        expect(compare(expected, outcomes, reasons)).toEqual({ differences: [], needless: [] })
+        const { differences, needless } = compare(expected, outcomes, reasons)
+        expect({ differences: differences.map(describeDifference), needless }).toEqual({
+          differences: [],
+          needless: [],
+        })
       } finally {
         await gateway.stop()
       }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { upstream } from '../harness.ts'
 import { baseline } from './baseline.ts'
-import { compare } from './compare.ts'
+import { compare, describeDifference } from './compare.ts'
 import { markdownTable, type Outcome, type Outcomes, runConformance, type Status, score } from './conformance.ts'
 import { directRun, expectSame, type GatewayFor, startReference } from './expect-same.ts'
 import { type Pairing, pairings } from './pairings.ts'
@@ -113,6 +113,14 @@ describe('the comparison', () => {
     const through = outcomes({ a: { one: 'FAILURE', two: 'WARNING' }, b: { three: 'FAILURE' } })
     const reasons = { 'a/one': 'cannot be', 'a/two': 'not needed', b: 'cannot be', gone: 'not needed' }
     expect(compare(direct, through, reasons)).toEqual({ differences: [], needless: ['a/two', 'gone'] })
+  })
+
+  test('says each difference in a line', () => {
+    const found = { scenario: 'a', check: 'one', direct: 'SUCCESS', through: 'FAILURE' } as const
+    expect(describeDifference({ ...found, details: ['FAILURE two: other', 'FAILURE one: broken'] })).toBe(
+      'a/one: SUCCESS → FAILURE; FAILURE one: broken',
+    )
+    expect(describeDifference({ ...found, through: 'missing', details: [] })).toBe('a/one: SUCCESS → missing')
   })
 
   test('is shown as a table', () => {
