@@ -1,3 +1,4 @@
+import { checkHttp } from './http-check.ts'
 import type { Path } from './path.ts'
 import type { Rules } from './schema.ts'
 import { unknownName } from './suggest.ts'
@@ -11,6 +12,7 @@ export interface Finding {
 
 /** Checks what the schema cannot: names that must exist, things that exclude each other. */
 export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding[] } {
+  const http = checkHttp(rules)
   const errors = [
     ...something(rules),
     ...listeners(rules),
@@ -20,6 +22,7 @@ export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding
     ...identities(rules),
     ...budgets(rules),
     ...guards(rules),
+    ...http.errors,
   ]
   const used = new Set(Object.values(rules.models).flatMap(({ targets }) => targets.map(({ provider }) => provider)))
   const warnings = Object.keys(rules.providers)
@@ -30,13 +33,13 @@ export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding
         message: 'no model uses this provider; name it in a target, or leave it out',
       }),
     )
-  return { errors, warnings }
+  return { errors, warnings: [...warnings, ...http.warnings] }
 }
 
-function something({ models, providers, mcp }: Rules): Finding[] {
-  const empty = [models, providers, mcp.servers].every((section) => Object.keys(section).length === 0)
+function something({ models, providers, mcp, http }: Rules): Finding[] {
+  const empty = [models, providers, mcp.servers, http.routes].every((section) => Object.keys(section).length === 0)
   return empty
-    ? [{ path: [], message: 'there is nothing to serve: it needs models with providers, or mcp.servers' }]
+    ? [{ path: [], message: 'there is nothing to serve: it needs models with providers, mcp.servers or http.routes' }]
     : []
 }
 

@@ -9,6 +9,10 @@ const joined = new Set(
     ['identities', 'issuers'],
     ['identities', 'workloads'],
     ['policies', 'rules'],
+    ['http'],
+    ['http', 'services'],
+    ['http', 'authorizers'],
+    ['http', 'processors'],
   ].map((path) => JSON.stringify(path)),
 )
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { guards } from './guards.ts'
+import { http } from './http.ts'
 import { identities, listenerIdentity, teams } from './identities.ts'
 import { alerts, budgets, limits } from './limits.ts'
 import { mcp } from './mcp.ts'
@@ -39,6 +40,11 @@ const listener = z
       .optional()
       .describe('Terminates TLS here. The files are read again when they change.'),
     identity: listenerIdentity.prefault({}),
+    serves: z
+      .array(z.enum(['ai', 'http']))
+      .min(1)
+      .default(['ai', 'http'])
+      .describe('What there is: the paths of AI traffic (models, MCP), the routes of `http`'),
   })
   .meta({ title: 'Listener' })
   .describe('An address that agents connect to')
@@ -290,6 +296,7 @@ export const rulesSchema = z
     guards: guards.default({}),
     prompts: prompts.default({}),
     mcp: mcp.prefault({}),
+    http: http.prefault({}),
   })
   .describe('Chaperone’s rules')
 

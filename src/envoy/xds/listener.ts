@@ -1,7 +1,7 @@
 import type { ListenerRule, TelemetryRule } from '../../config/schema.ts'
 import { longestAnswer } from '../../protocol.ts'
-import { routeConfigName } from '../names.ts'
 import { type EnvoyJson, extAuthz } from './filters.ts'
+import { type ListenerHttp, onlyAi } from './http/listener.ts'
 import { localReplies } from './local-reply.ts'
 import { validationSecretName } from './secret.ts'
 import { tracing } from './tracing.ts'
@@ -19,12 +19,17 @@ export function listenerSecretName(listener: string): string {
  */
 const downstreamBuffer = 2 * longestAnswer
 
-/** One address that agents connect to. */
-export function listenerConfig(name: string, rule: ListenerRule, telemetry: TelemetryRule): EnvoyJson {
+/** One address that agents connect to. @param http what plain HTTP makes of it */
+export function listenerConfig(
+  name: string,
+  rule: ListenerRule,
+  telemetry: TelemetryRule,
+  http: ListenerHttp = onlyAi,
+): EnvoyJson {
   return {
     name,
     address: { socket_address: { address: rule.address, port_value: rule.port } },
-    per_connection_buffer_limit_bytes: downstreamBuffer,
+    ...(http.ai && { per_connection_buffer_limit_bytes: downstreamBuffer }),
     filter_chains: [
       {
         filters: [
@@ -37,7 +42,7 @@ export function listenerConfig(name: string, rule: ListenerRule, telemetry: Tele
               codec_type: 'AUTO',
               http2_protocol_options: {
                 // Also what Envoy buffers of one stream.
-                initial_stream_window_size: downstreamBuffer,
+                ...(http.ai && { initial_stream_window_size: downstreamBuffer }),
                 initial_connection_window_size: 16 * 1024 * 1024,
                 max_concurrent_streams: 1000,
               },
@@ -53,9 +58,11 @@ export function listenerConfig(name: string, rule: ListenerRule, telemetry: Tele
               request_headers_timeout: '10s',
               request_timeout: '120s',
               stream_idle_timeout: '3600s',
-              rds: { route_config_name: routeConfigName, config_source: ads },
+              rds: { route_config_name: http.routes, config_source: ads },
               http_filters: [
-                extAuthz(rule.maxRequestBytes),
+                ...http.before,
+                ...(http.decides ? [extAuthz(rule.maxRequestBytes)] : []),
+                ...http.after,
                 {
                   name: 'envoy.filters.http.router',
                   typed_config: {

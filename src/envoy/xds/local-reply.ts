@@ -1,4 +1,5 @@
 import type { EnvoyJson } from './filters.ts'
+import { httpReplies } from './http/reply.ts'
 import { geminiRoutePrefix, messagesRoutePrefix } from './route.ts'
 
 /** One kind of answer that Envoy gives by itself, without the service. */
@@ -118,10 +119,13 @@ export function localReplies(maxRequestBytes: number): EnvoyJson {
     ],
   })
   return {
-    mappers: replies(maxRequestBytes).flatMap((reply) => [
-      mapper(reply, `xds.route_name.startsWith("${messagesRoutePrefix}") && (${reply.when})`, anthropic(reply)),
-      mapper(reply, `xds.route_name.startsWith("${geminiRoutePrefix}") && (${reply.when})`, google(reply)),
-      mapper(reply, reply.when, openai(reply)),
-    ]),
+    mappers: [
+      ...httpReplies(),
+      ...replies(maxRequestBytes).flatMap((reply) => [
+        mapper(reply, `xds.route_name.startsWith("${messagesRoutePrefix}") && (${reply.when})`, anthropic(reply)),
+        mapper(reply, `xds.route_name.startsWith("${geminiRoutePrefix}") && (${reply.when})`, google(reply)),
+        mapper(reply, reply.when, openai(reply)),
+      ]),
+    ],
   }
 }

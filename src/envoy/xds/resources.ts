@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto'
 import type { Any } from '@bufbuild/protobuf/wkt'
+import { aiPaths } from '../../config/http/paths.ts'
 import type { Rules } from '../../config/schema.ts'
 import type { Topology } from '../../protocol.ts'
 import { egressName, responderCluster } from '../names.ts'
 import { endpoints, poolClusterConfig, upstreamClusterConfig, usesEds } from './cluster.ts'
 import type { EnvoyJson } from './filters.ts'
+import { httpResources } from './http/resources.ts'
 import { egressListener, responderClusterConfig } from './inner.ts'
 import { listenerConfig, listenerSecretName } from './listener.ts'
 import { encodeResource, type ResourceType, resourceTypes } from './registry.ts'
-import { routeConfig } from './route.ts'
+import { aiRoutes, routeConfig } from './route.ts'
 import { certificateSecret, validationSecret, validationSecretName } from './secret.ts'
 import { collectorCluster } from './tracing.ts'
 
@@ -22,8 +24,17 @@ export interface VersionedResource {
 }
 export type ResourceSet = Record<ResourceType, Map<string, VersionedResource>>
 
-/** The Envoy configuration that these rules mean. @param socket path of the service's unix socket */
-export function envoyConfig(rules: Rules, topology: Topology, socket: string): EnvoyConfig {
+/**
+ * The Envoy configuration that these rules mean.
+ * @param socket path of the service's unix socket
+ * @param resolve the value of a reference to a secret; without it the references stand in the values' places
+ */
+export function envoyConfig(
+  rules: Rules,
+  topology: Topology,
+  socket: string,
+  resolve: (reference: string) => string = (reference) => reference,
+): EnvoyConfig {
   const maxRequestBytes = Math.max(...Object.values(rules.listeners).map((listener) => listener.maxRequestBytes))
   const https = topology.upstreams.filter((upstream) => upstream.scheme === 'https')
   const secrets = new Map(
@@ -37,23 +48,30 @@ export function envoyConfig(rules: Rules, topology: Topology, socket: string): E
       secrets.set(validationSecretName(tls.clientCaFile), validationSecret(tls.clientCaFile))
   }
   const collector = collectorCluster(rules.telemetry)
-  const routes = routeConfig(topology.routeClasses, maxRequestBytes, topology.responds === true)
+  const ai = aiRoutes(topology.routeClasses, maxRequestBytes, topology.responds === true, aiPaths(rules))
+  const routes = routeConfig(ai)
+  const http = httpResources({ rules, resolve }, ai)
+  for (const [name, secret] of http.secret) secrets.set(name, secret)
   return {
     cluster: new Map([
       ...topology.upstreams.map((upstream) => [upstream.id, upstreamClusterConfig(upstream)] as const),
       ...topology.pools.map((pool) => [pool.id, poolClusterConfig(pool)] as const),
       ...(topology.responds ? [[responderCluster, responderClusterConfig(socket)] as const] : []),
       ...(collector ? [[collector.name as string, collector] as const] : []),
+      ...http.cluster,
     ]),
-    endpoint: new Map(topology.upstreams.filter(usesEds).map((upstream) => [upstream.id, endpoints(upstream)])),
+    endpoint: new Map([
+      ...topology.upstreams.filter(usesEds).map((upstream) => [upstream.id, endpoints(upstream)] as const),
+      ...http.endpoint,
+    ]),
     secret: secrets,
     listener: new Map([
       ...Object.entries(rules.listeners).map(
-        ([name, rule]) => [name, listenerConfig(name, rule, rules.telemetry)] as const,
+        ([name, rule]) => [name, listenerConfig(name, rule, rules.telemetry, http.listeners.get(name))] as const,
       ),
       ...(topology.responds ? [[egressName, egressListener(socket)] as const] : []),
     ]),
-    route: new Map([[String(routes.name), routes]]),
+    route: new Map([[String(routes.name), routes], ...http.route]),
   }
 }
 

@@ -1,6 +1,8 @@
+import type { OwnPath } from '../../config/http/paths.ts'
 import type { RouteClass } from '../../protocol.ts'
 import { clusterHeader, responderCluster, responderRoute, routeConfigName, routeHeader } from '../names.ts'
 import { type EnvoyJson, ownRequestHeaders } from './filters.ts'
+import type { AiRoutes } from './http/listener.ts'
 
 /** Statuses below 500 that Envoy hands to the next target. */
 export const retriableStatuses: readonly number[] = [408, 429]
@@ -12,13 +14,17 @@ export const messagesRoutePrefix = 'messages'
 export const geminiRoutePrefix = 'gemini'
 
 /** The paths of each family of clients; the first that matches decides. */
-const paths = [
-  { family: messagesRoutePrefix, prefix: '/v1/messages' },
-  { family: geminiRoutePrefix, prefix: '/v1beta/' },
+const paths: { family: string; match: EnvoyJson; headers?: EnvoyJson[] }[] = [
+  { family: messagesRoutePrefix, match: { prefix: '/v1/messages' } },
+  { family: geminiRoutePrefix, match: { prefix: '/v1beta/' } },
   // Under /v1 only Google's methods are POSTed to; a list of models is OpenAI's.
-  { family: geminiRoutePrefix, prefix: '/v1/models/', headers: [{ name: ':method', string_match: { exact: 'POST' } }] },
-  { family: 'openai', prefix: '/' },
+  {
+    family: geminiRoutePrefix,
+    match: { prefix: '/v1/models/' },
+    headers: [{ name: ':method', string_match: { exact: 'POST' } }],
+  },
 ]
+const rest = { family: 'openai', match: { prefix: '/' } }
 
 /** What the service answers itself. Streams last as long as they like; the service says something on them now and then. */
 const respondedRoute: EnvoyJson = {
@@ -29,14 +35,40 @@ const respondedRoute: EnvoyJson = {
 }
 
 /**
- * The route configuration. A request is matched twice: on arrival (by path only), and again after stage 1, which has
+ * The routes of AI traffic. A request is matched twice: on arrival (by path only), and again after stage 1, which has
  * by then said the cluster and the class.
+ * @param own the paths that stay theirs where routes of plain HTTP take the others
  */
-export function routeConfig(classes: readonly RouteClass[], maxRequestBytes: number, responds: boolean): EnvoyJson {
-  const decided = paths.flatMap(({ family, prefix, headers = [] }) => [
+export function aiRoutes(
+  classes: readonly RouteClass[],
+  maxRequestBytes: number,
+  responds: boolean,
+  own: readonly OwnPath[],
+): AiRoutes {
+  const ownRest = own.map(({ path, below }) => ({
+    ...rest,
+    match: below ? { path_separated_prefix: path } : { path },
+  }))
+  const routes = (all: typeof paths) => [
+    ...(responds ? [respondedRoute] : []),
+    ...decidedRoutes(all, classes, maxRequestBytes),
+  ]
+  return { own: own.length > 0 ? routes([...paths, ...ownRest]) : [], all: routes([...paths, rest]) }
+}
+
+/** The route configuration of listeners with AI traffic only. */
+export function routeConfig({ all }: AiRoutes): EnvoyJson {
+  return {
+    name: routeConfigName,
+    virtual_hosts: [{ name: 'agents', domains: ['*'], include_request_attempt_count: false, routes: all }],
+  }
+}
+
+function decidedRoutes(all: typeof paths, classes: readonly RouteClass[], maxRequestBytes: number): EnvoyJson[] {
+  return all.flatMap(({ family, match, headers = [] }) => [
     ...classes.map((kind) => ({
       name: `${family}/${kind.id}`,
-      match: { prefix, headers: [...headers, { name: routeHeader, string_match: { exact: kind.id } }] },
+      match: { ...match, headers: [...headers, { name: routeHeader, string_match: { exact: kind.id } }] },
       request_headers_to_remove: ownRequestHeaders,
       // Envoy's default of 1 MiB would silently give up the retry of a larger request.
       request_body_buffer_limit: maxRequestBytes + 65_536,
@@ -56,13 +88,8 @@ export function routeConfig(classes: readonly RouteClass[], maxRequestBytes: num
     {
       // Before stage 1 has spoken. It never gets further: stage 1 answers or sets the class.
       name: family,
-      match: { prefix, headers },
+      match: { ...match, headers },
       direct_response: { status: 500, body: { inline_string: 'not decided' } },
     },
   ])
-  const routes = responds ? [respondedRoute, ...decided] : decided
-  return {
-    name: routeConfigName,
-    virtual_hosts: [{ name: 'agents', domains: ['*'], include_request_attempt_count: false, routes }],
-  }
 }

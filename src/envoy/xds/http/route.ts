@@ -1,0 +1,48 @@
+import type { HttpRouteRule } from '../../../config/http.ts'
+import type { EnvoyJson } from '../filters.ts'
+import { routeAction } from './action.ts'
+import { type FilterContext, type RouteFilter, switchedOff } from './filter.ts'
+import { filterMakers } from './filters/index.ts'
+import { headerChanges } from './headers.ts'
+import { routeMatch } from './match.ts'
+import { httpRoutePrefix } from './names.ts'
+import { typed } from './values.ts'
+
+/** The filters that a route needs. */
+export function filtersOf(route: HttpRouteRule, context: FilterContext): readonly RouteFilter[] {
+  return filterMakers.flatMap((make) => make(route, context))
+}
+
+export const decideFilter = 'envoy.filters.http.ext_authz'
+
+/** Stage 1 on a governed route: the service is told which route it is, and needs no body. */
+function decided(name: string): EnvoyJson {
+  return typed('envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', {
+    check_settings: { context_extensions: { route: name }, disable_request_body_buffering: true },
+  })
+}
+
+/**
+ * envoy.config.route.v3.Route of one of `http.routes`.
+ * @param filters what `filtersOf` said of it
+ * @param decides whether stage 1 is in the listener's chain at all
+ */
+export function httpRoute(
+  route: HttpRouteRule,
+  filters: readonly RouteFilter[],
+  decides: boolean,
+  { rules }: FilterContext,
+): EnvoyJson {
+  const onRoute = Object.fromEntries(filters.map(({ name, onRoute }) => [name, onRoute]))
+  if (decides) onRoute[decideFilter] = route.governed ? decided(route.name) : switchedOff
+  const { responseHeaders, respond } = route
+  const set = { ...(respond?.contentType && { 'content-type': respond.contentType }), ...responseHeaders.set }
+  return {
+    name: `${httpRoutePrefix}${route.name}`,
+    match: routeMatch(route.match),
+    ...routeAction(route, rules.http.services),
+    ...headerChanges('request', route.requestHeaders),
+    ...headerChanges('response', { ...responseHeaders, set }),
+    ...(Object.keys(onRoute).length > 0 && { typed_per_filter_config: onRoute }),
+  }
+}
