@@ -163,7 +163,9 @@ export class Gateway {
     const protocol = new LlmProtocol(llm, governance, this.#options.context(rules, this.health))
     return {
       rules,
-      config: envoyConfig(rules, topology, this.#options.socket, (reference) => this.#options.secrets.resolve(reference)),
+      config: envoyConfig(rules, topology, this.#options.socket, (reference) =>
+        this.#options.secrets.resolve(reference),
+      ),
       protocol: topology.responds ? new Protocols(protocol, mcp.protocol) : protocol,
       mcp,
     }
