@@ -9,6 +9,7 @@ import type { Authority } from './limits/authority.ts'
 import { FileJournal, type Journal } from './limits/journal.ts'
 import { MemoryAuthority } from './limits/memory-authority.ts'
 import { RedisAuthority } from './limits/redis-authority.ts'
+import type { PinStore } from './mcp/pins/pin-store.ts'
 import { validateRuleFiles } from './rule-check.ts'
 import { LastGood } from './store/last-good.ts'
 import { connectRedis } from './store/redis-client.ts'
@@ -32,6 +33,8 @@ export interface Backend {
   readonly journal?: Journal | undefined
   /** Where revisions come from; none where the rules are a file. */
   readonly rules?: { readonly store: RuleStore; readonly lastGood: LastGood } | undefined
+  /** Approvals of MCP tools; none: they are in memory. */
+  readonly pins?: PinStore | undefined
   /** Usage and decisions. */
   readonly books: Books
   /** Where usage is until the books have it; none where they are in memory anyway. */

@@ -11,8 +11,10 @@ import { LlmProtocol } from './llm/llm.ts'
 import type { LlmContext } from './llm/plan.ts'
 import type { Secrets } from './llm/providers/provider.ts'
 import { mcpTopology } from './mcp/compile.ts'
+import type { ToolFilter } from './mcp/federation.ts'
 import { admitterOf, approvalOf, judgeOf } from './mcp/governed.ts'
 import { isMcpPath } from './mcp/mcp.ts'
+import type { ToolPins } from './mcp/pins/tool-pins.ts'
 import { type CompiledMcp, McpState } from './mcp/state.ts'
 import { ExpressionCompiler } from './policy/expression.ts'
 import type { AgentRequest, Decision, Protocol, Topology } from './protocol.ts'
@@ -25,6 +27,8 @@ export interface GatewayOptions {
   rules: Rules
   secrets: Secrets
   context(rules: Rules, book: HealthBook): LlmContext
+  /** Holds MCP tools to what was approved of them. */
+  pins: Pick<ToolPins, 'judge' | 'mayCall'>
   /** Told of finished MCP requests. */
   mcpFinished(record: McpRecord): void
   governance: GovernanceParts
@@ -152,7 +156,7 @@ export class Gateway {
     const decisions = {
       judge: judgeOf(governance),
       approval: approvalOf(governance, rules.mcp, compiler),
-      filter: allTools,
+      filter: filterOf(this.#options.pins, rules.mcp),
     }
     const mcp = this.#mcp.compile(rules.mcp, governance, decisions, {
       admit: admitterOf(governance),
@@ -208,7 +212,14 @@ class Protocols implements Protocol {
   }
 }
 
-const allTools = { listed: <T>(_: string, tools: T): T => tools, mayCall: () => true }
+/** Which tools the pins let through, by what the rules say of each server. */
+function filterOf(pins: GatewayOptions['pins'], { servers }: Rules['mcp']): ToolFilter {
+  const policies = new Map(Object.entries(servers).map(([name, rule]) => [name, rule.pins]))
+  return {
+    listed: (server, tools) => pins.judge(server, policies.get(server) ?? 'off', tools).listed,
+    mayCall: (server, tool) => pins.mayCall(server, policies.get(server) ?? 'off', tool),
+  }
+}
 
 function hasNewClusters(before: EnvoyConfig, after: EnvoyConfig): boolean {
   for (const name of after.cluster.keys()) if (!before.cluster.has(name)) return true

@@ -11,6 +11,8 @@ import { KeySets } from './identity/jwks.ts'
 import { Ledger } from './limits/ledger.ts'
 import type { HealthBook } from './llm/balance.ts'
 import { PriceBook } from './llm/prices.ts'
+import { MemoryPinStore } from './mcp/pins/memory-pin-store.ts'
+import { ToolPins } from './mcp/pins/tool-pins.ts'
 import { checkExpressions } from './policy/check.ts'
 import { validateRuleFiles } from './rule-check.ts'
 import type { RuleSource } from './rule-source.ts'
@@ -45,6 +47,7 @@ export class Service {
   readonly #ledger: Ledger
   readonly #alerts: Alerts
   readonly #usage: UsageRecorder
+  readonly #pins: ToolPins
   #watch: { stop(): void } | undefined
   #stopping = false
   #api: { url: string; stop(): Promise<void> } | undefined
@@ -93,6 +96,14 @@ export class Service {
         },
       },
     })
+    this.#pins = new ToolPins({
+      store: backend.pins ?? new MemoryPinStore(),
+      report: ({ findings, ...event }) => {
+        metrics.pin(event)
+        log.warn({ ...event, findings: findings.slice(0, 10) }, 'a tool is not as it was approved')
+      },
+      failed: report,
+    })
     this.gateway = new Gateway({
       socket: options.socket,
       transport: options.transport,
@@ -113,6 +124,7 @@ export class Service {
           cost: ({ provider }, model, usage) => prices.cost(provider, model, usage),
         }
       },
+      pins: this.#pins,
       mcpFinished: (record) => this.telemetry.mcp(record),
       governance: this.#governance,
       report: (error, requestId) => this.telemetry.report(error, requestId),
@@ -181,6 +193,7 @@ export class Service {
     await this.#ledger.close()
     await this.#usage.close()
     await this.#alerts.close()
+    await this.#pins.close()
     await this.#options.backend.close()
     this.#secrets.stop()
     await this.telemetry.stop()

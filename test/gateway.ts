@@ -14,6 +14,9 @@ import { MemoryKeyStore } from '../src/identity/memory-key-store.ts'
 import { type BudgetAlert, Ledger } from '../src/limits/ledger.ts'
 import { MemoryAuthority } from '../src/limits/memory-authority.ts'
 import { PriceBook } from '../src/llm/prices.ts'
+import { MemoryPinStore } from '../src/mcp/pins/memory-pin-store.ts'
+import type { PinStore } from '../src/mcp/pins/pin-store.ts'
+import { type PinEvent, ToolPins } from '../src/mcp/pins/tool-pins.ts'
 import type { McpRecord, RefusalRecord, RequestRecord } from '../src/telemetry/record.ts'
 import { freePort } from './harness.ts'
 
@@ -30,6 +33,10 @@ export interface TestGateway {
   refusals: RefusalRecord[]
   /** Every finished MCP request, in order. */
   mcpRecords: McpRecord[]
+  /** Approvals of MCP tools. */
+  pins: PinStore
+  /** Definitions of tools that are not the approved ones. */
+  pinned: PinEvent[]
   /** Virtual keys can be made here. */
   keys: KeyStore
   /** Thresholds of budgets that were come to. */
@@ -58,11 +65,18 @@ export async function startGateway(
   const records: RequestRecord[] = []
   const refusals: RefusalRecord[] = []
   const mcpRecords: McpRecord[] = []
+  const pinned: PinEvent[] = []
   const reports: { error: unknown; requestId: string }[] = []
   const secrets = new SecretStore({ report: (error) => reports.push({ error, requestId: '' }) })
   const alerts: BudgetAlert[] = []
   const found: { guard: string; label: string; action: string }[] = []
   const keys = new MemoryKeyStore()
+  const pins = new MemoryPinStore()
+  const toolPins = new ToolPins({
+    store: pins,
+    report: (event) => pinned.push(event),
+    failed: (error) => reports.push({ error, requestId: '' }),
+  })
   const ledger = new Ledger({ authority: new MemoryAuthority(), alert: (alert) => alerts.push(alert) })
   await ledger.start()
   const governance = new GovernanceState({
@@ -89,6 +103,7 @@ export async function startGateway(
         cost: ({ provider }, model, usage) => prices.cost(provider, model, usage),
       }
     },
+    pins: toolPins,
     mcpFinished: (record) => mcpRecords.push(record),
     governance,
     report: (error, requestId) => reports.push({ error, requestId }),
@@ -119,6 +134,8 @@ export async function startGateway(
     records,
     refusals,
     mcpRecords,
+    pins,
+    pinned,
     keys,
     alerts,
     found,

@@ -92,6 +92,7 @@ beforeAll(async () => {
             scopes: ['read'],
           },
         },
+        pinned: { type: 'http', url: fresh.url, pins: 'quarantine' },
         crash: { type: 'stdio', command: process.execPath, args: ['-e', 'process.exit(1)'], prefix: 'c' },
       },
       endpoints: {
@@ -102,6 +103,7 @@ beforeAll(async () => {
         must: { servers: ['every', 'must'] },
         seen: { servers: ['seen'] },
         crash: { servers: ['crash', 'fresh'] },
+        pinned: { servers: ['pinned'] },
         paged: { servers: ['every', 'old'], pageSize: 7 },
       },
       sessions: { keys: [{ id: 'k1', secret: '${env:MCP_SEAL}' }] },
@@ -465,6 +467,19 @@ describe('rules that change', () => {
     expect((await one.listTools()).tools.map(({ name }) => name)).toContain(hidden)
     await Promise.all([one.close(), other.close()])
   })
+})
+
+test('tools that nobody has approved are neither listed nor callable, and at once when somebody has', async () => {
+  const client = await connect('/pinned')
+  expect((await client.listTools()).tools).toEqual([])
+  await expect(client.callTool({ name: 'pinned_test_simple_text', arguments: {} })).rejects.toThrow('Unknown tool')
+  await eventually(() => expect(gateway.pins.pins('pinned').waiting.size).toBeGreaterThan(3))
+  expect(gateway.pinned[0]).toMatchObject({ server: 'pinned', why: 'new', held: true })
+  const { digest } = gateway.pins.pins('pinned').waiting.get('test_simple_text')!
+  await gateway.pins.approve('pinned', [{ tool: 'test_simple_text', digest }], { by: 'ann' })
+  expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['pinned_test_simple_text'])
+  expect((await client.callTool({ name: 'pinned_test_simple_text', arguments: {} })).content).toHaveLength(1)
+  await client.close()
 })
 
 test('log messages come as loud as the client wants them', async () => {

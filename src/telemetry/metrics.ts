@@ -86,6 +86,7 @@ export class Metrics {
   readonly #refusals = new Totals()
   readonly #ruleChanges = new Totals()
   readonly #mcp = new Totals()
+  readonly #pins = new Totals()
   readonly #mcpSeconds = new Totals()
   readonly #duration: Histogram
   readonly #firstToken: Histogram
@@ -141,6 +142,7 @@ export class Metrics {
     counter('chaperone.cost.usd', 'What the requests cost, US dollars', this.#cost)
     counter('chaperone.refusals', 'Requests that the rules or their own form kept from any provider', this.#refusals)
     counter('chaperone.mcp.requests', 'Finished MCP requests', this.#mcp)
+    counter('chaperone.mcp.pins', 'Tools that are not as they were approved', this.#pins)
     counter('chaperone.mcp.seconds', 'Time that MCP requests took, in all', this.#mcpSeconds)
     counter('chaperone.attempts', 'Attempts at targets, by what came of them', this.#attempts)
     counter('chaperone.rules.changes', 'Changes of the rules, by how they went', this.#ruleChanges)
@@ -220,6 +222,11 @@ export class Metrics {
     const attributes = () => ({ endpoint, method: known, era, server, reason })
     this.#mcp.add(key, 1, attributes)
     this.#mcpSeconds.add(key, durationMs / 1000, attributes)
+  }
+
+  /** A tool that is not as it was approved was seen for the first time. */
+  pin({ server, why, held }: { server: string; why: string; held: boolean }): void {
+    this.#pins.add(`${server}\n${why}\n${held}`, 1, () => ({ server, why, held }))
   }
 
   ruleChange(outcome: RuleChange): void {
