@@ -24,7 +24,7 @@ const approve = async (...tools: Tool[]) => {
     { by: 'ann' },
   )
 }
-/** What was seen is written when it is closed; judging goes on. */
+/** What was seen is told and written when it is closed; judging goes on. */
 const written = () => pins.close()
 
 beforeEach(() => {
@@ -53,12 +53,14 @@ describe('off', () => {
 })
 
 describe('report', () => {
-  test('everything is listed and callable, and each definition is told once', () => {
+  test('everything is listed and callable, and each definition is told once', async () => {
     const tools = [read, write]
     expect(pins.judge('files', 'report', tools).listed).toBe(tools)
     pins.judge('files', 'report', [toolNamed('read'), toolNamed('write')])
     expect(pins.mayCall('files', 'report', read)).toBe(true)
     expect(pins.mayCall('files', 'report', undefined)).toBe(true)
+    expect(events).toEqual([])
+    await written()
     expect(events).toMatchObject([
       { server: 'files', tool: 'read', why: 'new', held: false, digest: digest(read), findings: [] },
       { server: 'files', tool: 'write', why: 'new', held: false },
@@ -70,6 +72,7 @@ describe('report', () => {
     await approve(read)
     events.length = 0
     pins.judge('files', 'report', [poisoned])
+    await written()
     expect(events).toMatchObject([{ why: 'changed', approved: digest(read), digest: digest(poisoned) }])
     expect(events[0]!.findings.map(({ kind, severity }) => `${severity} ${kind}`)).toEqual([
       'high instruction',
@@ -78,20 +81,23 @@ describe('report', () => {
     pins.judge('files', 'report', [poisoned])
     pins.judge('files', 'report', [read])
     pins.judge('files', 'report', [poisoned])
+    await written()
     expect(events).toHaveLength(1)
   })
 
-  test('a server that changes with every list does not flood the log', () => {
+  test('a server that changes with every list does not flood the log', async () => {
     for (let i = 0; i < 1000; i++) pins.judge('files', 'report', [toolNamed('read', `version ${i}`)])
+    await written()
     expect(events).toHaveLength(200)
     nowMs += 60_000
     pins.judge('files', 'report', [toolNamed('read', 'later')])
+    await written()
     expect(events).toHaveLength(201)
   })
 })
 
 describe('quarantine', () => {
-  test('where nothing is approved, nothing is listed or callable', () => {
+  test('where nothing is approved, nothing is listed or callable', async () => {
     const { listed, held } = pins.judge('files', 'quarantine', [read, write])
     expect(listed).toEqual([])
     expect(held).toEqual([
@@ -100,6 +106,7 @@ describe('quarantine', () => {
     ])
     expect(pins.mayCall('files', 'quarantine', read)).toBe(false)
     expect(pins.mayCall('files', 'quarantine', undefined)).toBe(false)
+    await written()
     expect(events.map(({ held }) => held)).toEqual([true, true])
   })
 
@@ -128,8 +135,8 @@ describe('quarantine', () => {
     const huge = toolNamed('huge', 'x'.repeat(100_000))
     expect(pins.judge('files', 'quarantine', [huge]).held).toMatchObject([{ why: 'unpinnable', digest: '' }])
     expect(pins.mayCall('files', 'quarantine', huge)).toBe(false)
-    expect(events).toMatchObject([{ why: 'unpinnable', findings: [{ kind: 'oversized' }] }])
     await written()
+    expect(events).toMatchObject([{ why: 'unpinnable', findings: [{ kind: 'oversized' }] }])
     expect(store.pins('files').waiting.get('huge')).toMatchObject({ digest: '' })
   })
 })
@@ -154,6 +161,7 @@ describe('what was seen is kept', () => {
     await expect.poll(() => store.pins('files').waiting.size, { timeout: 5000, interval: 20 }).toBe(1)
     pins.judge('files', 'report', [read, write])
     await expect.poll(() => store.pins('files').waiting.size, { timeout: 5000, interval: 20 }).toBe(2)
+    expect(events).toHaveLength(2)
   })
 
   test('a tool that is gone is missing, unless somebody was shown it of late', async () => {

@@ -86,6 +86,8 @@ export class ToolPins {
   #index: NameIndex | undefined
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> = Promise.resolve()
+  /** Definitions that are to be looked through and told, one in each turn of the event loop. */
+  readonly #unreported: (() => void)[] = []
   #failing = false
   #closed = false
 
@@ -122,7 +124,7 @@ export class ToolPins {
       if (known?.digest !== digest || now - known.lastSeenAt >= refreshMs)
         this.#note(server, { type: 'waiting', tool: name, digest, ...(digest !== '' && { definition: tool }) })
       if (this.#reported.first(server, `${policy} ${digest} ${name.slice(0, 500)}`, now))
-        this.#report(server, policy, tool, why, digest, pin?.digest)
+        this.#reportLater(() => this.#report(server, policy, tool, why, digest, pin?.digest))
     }
     if (approved.size + held.length > tools.length) this.#missing(server, tools, now)
     if (policy === 'report' || held.length === 0) return { listed: tools, held: [] }
@@ -144,10 +146,11 @@ export class ToolPins {
     )
   }
 
-  /** Writes down what was seen. The store stays open: it is its maker's. */
+  /** Tells and writes down what was seen. The store stays open: it is its maker's. */
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
+    for (const report of this.#unreported.splice(0)) report()
     this.#write()
     await this.#writing
   }
@@ -175,6 +178,16 @@ export class ToolPins {
       missedAt.set(tool, now)
       this.#note(server, { type: 'missing', tool })
     }
+  }
+
+  /** A look through a long definition takes milliseconds: a list of many must not keep requests waiting. */
+  #reportLater(report: () => void): void {
+    if (this.#unreported.push(report) > 1) return
+    const next = () => {
+      this.#unreported.shift()?.()
+      if (this.#unreported.length > 0) setImmediate(next)
+    }
+    setImmediate(next)
   }
 
   #report(

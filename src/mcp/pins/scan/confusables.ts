@@ -64,8 +64,15 @@ export function plainText(text: string): string {
   // Nearly all texts are ASCII.
   if (!/[^\x20-\x7e\s]/.test(text)) return text
   let plain = ''
-  for (const character of text.normalize('NFKC').replace(invisible, '')) plain += latin.get(character) ?? character
+  for (const character of text.replace(invisible, '')) plain += latin.get(character) ?? folded(character)
   return plain
+}
+
+function folded(character: string): string {
+  if (character <= '\x7f') return character
+  const letters = character.normalize('NFKC')
+  // Ligatures that stand for sentences are no disguise, and would make the text many times as long.
+  return letters.length > 4 ? character : letters
 }
 
 /** @returns the first word that has both Latin letters and letters that only look like such */
