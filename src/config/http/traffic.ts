@@ -94,7 +94,11 @@ export const fault = z
 export const compressions = ['gzip', 'brotli', 'zstd'] as const
 export const compression = z
   .strictObject({
-    algorithms: z.array(z.enum(compressions)).min(1).default(['brotli', 'gzip']).describe('The first is preferred'),
+    algorithms: z
+      .array(z.enum(compressions))
+      .min(1)
+      .default(['brotli', 'gzip'])
+      .describe('The first is preferred where a client likes several equally'),
     minBytes: z.int().min(30).max(10_000_000).default(1024).describe('Shorter bodies are left as they are'),
     types: z
       .array(z.string().min(1).max(200))
