@@ -14,7 +14,7 @@ export function decodeHeaderValue(text: string): string | undefined {
   if (encoded === undefined) return undefined
   const bytes = Buffer.from(encoded, 'base64')
   // Only what was well-formed, in Base64 and in UTF-8, comes out the same again.
-  if (bytes.toString('base64').replace(/=+$/, '') !== encoded.replace(/=+$/, '')) return undefined
+  if (bytes.toString('base64') !== encoded) return undefined
   const value = bytes.toString('utf8')
   return Buffer.from(value).equals(bytes) ? value : undefined
 }

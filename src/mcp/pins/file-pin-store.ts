@@ -1,5 +1,5 @@
 import { mkdir, readFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { watchRules } from '../../config/watch.ts'
 import { withFileLock } from '../../identity/file-lock.ts'
 import { replacePrivateFile } from '../../identity/keys-file.ts'
@@ -7,6 +7,11 @@ import { PinStoreError } from './pin-store-error.ts'
 import { readPins, writePins } from './pins-file.ts'
 import { noPins, type ServerPins } from './server-pins.ts'
 import { type PinEdit, TablePinStore } from './table-pin-store.ts'
+
+/** Where the pins of a service without a store are, in the directory of its state. */
+export function pinsFile(state: string): string {
+  return join(state, 'pins.json')
+}
 
 export interface FilePinStoreOptions {
   /** The time, in Unix milliseconds. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { asciiText, excerptOf, safeText } from './safe-text.ts'
+import { asciiText, excerptOf, safeJson, safeText } from './safe-text.ts'
 
 test.each([
   ['\u001b[2J\u0007', '\\u{001B}[2J\\u{0007}'],
@@ -35,4 +35,28 @@ test('an excerpt is short, in one line, and says where it was cut', () => {
   const text = `${'a'.repeat(100)}HERE${'b'.repeat(100)}`
   expect(excerptOf(text, 100, 4, 14)).toBe('…aaaaaHEREbbbbb…')
   expect(excerptOf(text, 0, 204, 10)).toBe('aaaaaaaaaa…')
+})
+
+test('different texts are shown differently, whatever they imitate', () => {
+  expect(safeText('\\u{200B}')).toBe('\\\\u{200B}')
+  expect(safeText('\\\u200b')).toBe('\\\\\\u{200B}')
+  expect(safeText('C:\\users \\d+')).toBe('C:\\users \\d+')
+  const piece = fc.constantFrom('\\', 'u{200B}', '\u200b', 'u{', 'x', '\\u{200B}')
+  const text = fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join(''))
+  fc.assert(
+    fc.property(text, text, (a, b) => {
+      expect(safeText(a) === safeText(b)).toBe(a === b)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('safe JSON is the same value', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      const json = safeJson({ [text]: [text, '\u{e0041}'] })
+      expect(JSON.parse(json)).toEqual({ [text]: [text, '\u{e0041}'] })
+      expect(json.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Co}]/u)
+    }),
+  )
 })

@@ -10,6 +10,7 @@ import type { HttpServer } from './http-server.ts'
 import { LegacyHttpLink, type ServerSession } from './legacy-http-link.ts'
 import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
 import { ModernHttpLink } from './modern-link.ts'
+import { SharedStreams } from './shared-streams.ts'
 
 type Maybe<T> = T | Promise<T>
 
@@ -74,6 +75,7 @@ export class McpServer {
   readonly #transport: Transport
   readonly #credentials: Credentials
   readonly #held = new Map<string, Held>()
+  readonly #streams = new SharedStreams()
   readonly #tools = new Map<string, Tool>()
   readonly #lists = new Map<string, { items: readonly JsonObject[]; until: number }>()
   readonly #sweeper: NodeJS.Timeout
@@ -172,13 +174,16 @@ export class McpServer {
   async listen(caller: Caller, interest: Interest, hooks: ListenHooks): Promise<void> {
     const { link, release } = await this.#link(caller, hooks.signal)
     hooks.signal.addEventListener('abort', release, { once: true })
-    await link.listen(interest, {
+    const heard: ListenHooks = {
       ...hooks,
       notified: (method, params) => {
         if (method.endsWith('/list_changed')) this.forgetLists()
         hooks.notified(method, params)
       },
-    })
+    }
+    if (link instanceof LegacyHttpLink && link.session.id !== undefined)
+      await this.#streams.listen(link.session.id, heard, (all) => link.listen(interest, all))
+    else await link.listen(interest, heard)
   }
 
   /** Ends the session that a client's own one holds. */
