@@ -9,7 +9,10 @@ import type { Authority } from './limits/authority.ts'
 import { FileJournal, type Journal } from './limits/journal.ts'
 import { MemoryAuthority } from './limits/memory-authority.ts'
 import { RedisAuthority } from './limits/redis-authority.ts'
+import { FilePinStore } from './mcp/pins/file-pin-store.ts'
+import { MemoryPinStore } from './mcp/pins/memory-pin-store.ts'
 import type { PinStore } from './mcp/pins/pin-store.ts'
+import { RedisPinStore } from './mcp/pins/redis-pin-store.ts'
 import { validateRuleFiles } from './rule-check.ts'
 import { LastGood } from './store/last-good.ts'
 import { connectRedis } from './store/redis-client.ts'
@@ -33,8 +36,8 @@ export interface Backend {
   readonly journal?: Journal | undefined
   /** Where revisions come from; none where the rules are a file. */
   readonly rules?: { readonly store: RuleStore; readonly lastGood: LastGood } | undefined
-  /** Approvals of MCP tools; none: they are in memory. */
-  readonly pins?: PinStore | undefined
+  /** Approvals of MCP tools. */
+  readonly pins: PinStore
   /** Usage and decisions. */
   readonly books: Books
   /** Where usage is until the books have it; none where they are in memory anyway. */
@@ -55,16 +58,32 @@ export interface SharedOptions {
 /**
  * One machine by itself: counts in memory.
  * @param keysFile the file of virtual keys; none: there are none
- * @throws {KeyStoreError}
+ * @param pinsFile the file of approved tools; none: they are forgotten with the process
+ * @throws {KeyStoreError | PinStoreError}
  */
-export async function localBackend(keysFile: string | undefined, report: (error: unknown) => void): Promise<Backend> {
-  const keys = keysFile === undefined ? new MemoryKeyStore() : await FileKeyStore.open(keysFile, { report })
+export async function localBackend(
+  keysFile: string | undefined,
+  report: (error: unknown) => void,
+  pinsFile?: string,
+): Promise<Backend> {
+  const pins = pinsFile === undefined ? new MemoryPinStore() : await FilePinStore.open(pinsFile, { report })
+  const keys =
+    keysFile === undefined
+      ? new MemoryKeyStore()
+      : await FileKeyStore.open(keysFile, { report }).catch(async (error: unknown) => {
+          await pins.close()
+          throw error
+        })
   return {
     keys,
+    pins,
     authority: new MemoryAuthority(),
     sidecar: randomUUID(),
     books: new MemoryBooks(),
-    close: () => keys.close(),
+    async close() {
+      await keys.close()
+      await pins.close()
+    },
   }
 }
 
@@ -83,8 +102,10 @@ export async function sharedBackend(
     const store = new RedisRuleStore(client, tenant, validateRuleFiles)
     const sidecar = randomUUID()
     const keys = await RedisKeyStore.open(client, { tenant, lastKnownFile: join(state, 'keys.json'), report })
+    const pins = await RedisPinStore.open(client, { tenant, lastKnownFile: join(state, 'mcp-pins.json'), report })
     return {
       keys,
+      pins,
       authority: new RedisAuthority(client, tenant),
       sidecar,
       journal: new FileJournal(join(state, 'settled.jsonl'), sidecar, (write) => new Soon(write, journalMs)),
@@ -93,6 +114,7 @@ export async function sharedBackend(
       rules: { store, lastGood: new LastGood(join(state, 'rules.json')) },
       async close() {
         await keys.close()
+        await pins.close()
         await store.close()
         client.disconnect()
       },

@@ -2,6 +2,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import type { Shell } from './cli/completion.ts'
 import type { ExplainOptions } from './cli/explain.ts'
 import type { CreateOptions, KeysOptions } from './cli/keys.ts'
+import type { ApproveOptions, McpOptions, RevokeOptions } from './cli/mcp.ts'
 import type { RevisionOptions } from './cli/revisions.ts'
 import type { StoreOptions } from './cli/rules.ts'
 import type { UsageOptions } from './cli/usage.ts'
@@ -225,6 +226,50 @@ export async function main(argv: readonly string[]): Promise<void> {
     .action(async (id: string, options: KeysOptions & { grace?: string }) => {
       const { rotateKeyOf } = await import('./cli/keys.ts')
       process.exitCode = await rotateKeyOf(id, options)
+    })
+
+  const mcp = program.command('mcp').description('tools of MCP servers: what was approved, and what has changed since')
+  const mcpCommand = (name: string, description: string) =>
+    mcp
+      .command(name)
+      .description(description)
+      .addOption(store())
+      .addOption(tenant())
+      .addOption(state())
+      .addOption(output())
+
+  mcpCommand('list', 'show how the tools of servers stand; exit code 1 where some wait')
+    .argument('[server]', 'only this server’s, one by one')
+    .action(async (server: string | undefined, options: McpOptions) => {
+      const { listTools } = await import('./cli/mcp.ts')
+      process.exitCode = await listTools(server, options)
+    })
+
+  mcpCommand('diff', 'show what is not as it was approved; exit code 1 where something waits')
+    .argument('[server]', 'only this server’s')
+    .action(async (server: string | undefined, options: McpOptions) => {
+      const { diffTools } = await import('./cli/mcp.ts')
+      process.exitCode = await diffTools(server, options)
+    })
+
+  mcpCommand('approve', 'approve tools as they were last seen; every service obeys within a second')
+    .argument('<server>', 'the server, by its name in the rules')
+    .argument('[tools...]', 'its tools, by its own names')
+    .option('--all', 'all that wait but those with findings of high severity; those that are gone are forgotten')
+    .option('--shown <hash>', 'only if exactly that waits which `mcp diff` showed under this hash')
+    .addOption(message())
+    .action(async (server: string, tools: string[], options: ApproveOptions) => {
+      const { approveTools } = await import('./cli/mcp.ts')
+      process.exitCode = await approveTools(server, tools, options)
+    })
+
+  mcpCommand('revoke', 'take approvals back')
+    .argument('<server>', 'the server, by its name in the rules')
+    .argument('[tools...]', 'its tools, by its own names')
+    .option('--all', 'all of them')
+    .action(async (server: string, tools: string[], options: RevokeOptions) => {
+      const { revokeTools } = await import('./cli/mcp.ts')
+      process.exitCode = await revokeTools(server, tools, options)
     })
 
   program
