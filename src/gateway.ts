@@ -5,6 +5,7 @@ import { EnvoyServer, type Transport } from './envoy/server.ts'
 import { DiscoveryService, type Rejection } from './envoy/xds/ads.ts'
 import { type EnvoyConfig, encodeConfig, envoyConfig } from './envoy/xds/resources.ts'
 import { compileGovernance, type GovernanceParts } from './governance/compile.ts'
+import type { Governance } from './governance/governance.ts'
 import { HealthBook } from './llm/balance.ts'
 import { compileLlm } from './llm/compile.ts'
 import { LlmProtocol } from './llm/llm.ts'
@@ -13,8 +14,9 @@ import type { Secrets } from './llm/providers/provider.ts'
 import { mcpTopology } from './mcp/compile.ts'
 import type { ToolFilter } from './mcp/federation.ts'
 import { admitterOf, approvalOf, judgeOf } from './mcp/governed.ts'
-import { isMcpPath } from './mcp/mcp.ts'
+import { type Gate, isMcpPath } from './mcp/mcp.ts'
 import type { ToolPins } from './mcp/pins/tool-pins.ts'
+import { issuersOf } from './mcp/resource-metadata.ts'
 import { type CompiledMcp, McpState } from './mcp/state.ts'
 import { ExpressionCompiler } from './policy/expression.ts'
 import type { AgentRequest, Decision, Protocol, Topology } from './protocol.ts'
@@ -158,7 +160,7 @@ export class Gateway {
       approval: approvalOf(governance, rules.mcp, compiler),
       filter: filterOf(this.#options.pins, rules.mcp),
     }
-    const mcp = this.#mcp.compile(rules.mcp, governance, decisions, {
+    const mcp = this.#mcp.compile(rules.mcp, gateOf(rules, governance), decisions, {
       admit: admitterOf(governance),
       finished: this.#options.mcpFinished,
       report: this.#options.report,
@@ -209,6 +211,15 @@ class Protocols implements Protocol {
 
   decide(request: AgentRequest): Decision | Promise<Decision> {
     return (isMcpPath(request.path) ? this.#mcp : this.#llm).decide(request)
+  }
+}
+
+function gateOf(rules: Rules, governance: Governance): Gate {
+  const issuers = issuersOf(rules)
+  return {
+    listenerOf: (port) => governance.listenerOf(port),
+    identify: (listener, headers) => governance.identify(listener, headers),
+    issuersOf: (listener) => issuers.get(listener) ?? [],
   }
 }
 

@@ -34,6 +34,7 @@ let input: RulesInput
 let old: Awaited<ReturnType<typeof startOldServer>>
 let fresh: Awaited<ReturnType<typeof startNewServer>>
 let keyed: number
+let oauth: number
 const keys: Record<string, string> = {}
 
 /** A server of the test's own, for what it is shown. */
@@ -69,10 +70,17 @@ beforeAll(async () => {
   process.env.MCP_SECRET = 's3cret'
   process.env.MCP_SEAL = randomBytes(32).toString('base64')
   keyed = await freePort()
+  oauth = await freePort()
   input = {
     listeners: {
       default: { port: await freePort() },
       keyed: { port: keyed, identity: { accept: ['key'] } },
+      oauth: { port: oauth, identity: { accept: ['jwt'] } },
+    },
+    identities: {
+      issuers: {
+        corp: { issuer: 'https://login.example.com', audiences: ['mcp'], jwksUri: 'https://login.example.com/jwks' },
+      },
     },
     mcp: {
       servers: {
@@ -522,6 +530,37 @@ test('a server sees the gateway’s credentials and none of the client’s', asy
   const record = gateway.mcpRecords.at(-1)!
   expect(record).toMatchObject({ server: 'seen', name: 'look', arguments: { q: 'string(12)' } })
   expect(JSON.stringify(record)).not.toContain('secret words')
+})
+
+test('a client without a token learns who gives them', async () => {
+  const at = `http://127.0.0.1:${oauth}`
+  const refused = await fetch(`${at}/mcp/fresh`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  })
+  expect(refused.status).toBe(401)
+  const asked = /resource_metadata="([^"]+)"/.exec(refused.headers.get('www-authenticate')!)![1]!
+  expect(asked).toBe(`${at}/.well-known/oauth-protected-resource/mcp/fresh`)
+  const metadata = await fetch(asked)
+  expect(metadata.headers.get('access-control-allow-origin')).toBe('*')
+  expect(await metadata.json()).toEqual({
+    resource: `${at}/mcp/fresh`,
+    authorization_servers: ['https://login.example.com'],
+    bearer_methods_supported: ['header'],
+  })
+  expect(await (await fetch(`${at}/.well-known/oauth-protected-resource`)).json()).toMatchObject({
+    resource: `${at}/mcp`,
+  })
+  expect((await fetch(`${at}/.well-known/oauth-protected-resource/mcp/nowhere`)).status).toBe(404)
+  // Where tokens are not taken there is nothing to say of them.
+  expect((await fetch(`${gateway.url}/.well-known/oauth-protected-resource/mcp`)).status).toBe(404)
+  const wrong = await fetch(`${at}/mcp`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer a.b.c', 'content-type': 'application/json' },
+    body: '{}',
+  })
+  expect(wrong.headers.get('www-authenticate')).toContain('error="invalid_token"')
 })
 
 describe('a browser', () => {

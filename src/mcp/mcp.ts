@@ -10,18 +10,21 @@ import type { Endpoint, Incoming } from './endpoint.ts'
 import { errorBody, errorResponse, McpError } from './errors.ts'
 import { readMessage } from './message.ts'
 import { errorCode, type JsonRpcMessage } from './protocol.ts'
+import { challenge, endpointPathOf, isMetadataPath, resourceMetadata } from './resource-metadata.ts'
 
 type Maybe<T> = T | Promise<T>
 
 /** Tells who a request comes from. */
 export interface Gate {
+  /** Those whose tokens a listener takes. */
+  issuersOf(listener: string): readonly string[]
   listenerOf(port: number): string
   identify(listener: string, headers: ReadonlyMap<string, string>): Maybe<Identity | Unidentified>
 }
 
 /** Whether a path is one of MCP's. */
 export function isMcpPath(path: string): boolean {
-  return path === '/mcp' || path.startsWith('/mcp/') || path.startsWith('/mcp?')
+  return path === '/mcp' || path.startsWith('/mcp/') || path.startsWith('/mcp?') || isMetadataPath(path)
 }
 
 const methods = 'GET, POST, DELETE, OPTIONS'
@@ -54,6 +57,7 @@ export class McpProtocol implements Protocol {
   }
 
   decide(request: AgentRequest): Maybe<Decision> {
+    if (isMetadataPath(request.path)) return this.#metadata(request)
     const mark = request.path.indexOf('?')
     const path = mark === -1 ? request.path : request.path.slice(0, mark)
     const endpoint = this.#endpoints.get(path.length > 4 && path.endsWith('/') ? path.slice(0, -1) : path)
@@ -78,6 +82,15 @@ export class McpProtocol implements Protocol {
       : this.#identified(request, endpoint, listener, identity, cors)
   }
 
+  /** Public: a client that has no token yet asks for it. */
+  #metadata(request: AgentRequest): Decision {
+    const path = endpointPathOf(request.path)
+    const issuers = this.#gate.issuersOf(this.#gate.listenerOf(request.port))
+    if (!this.#endpoints.has(path) || issuers.length === 0 || request.method !== 'GET')
+      return refusal(request, new McpError(404, errorCode.invalidRequest, 'There is no such resource here.'), [])
+    return { type: 'answer', answer: resourceMetadata(request.headers, path, issuers) }
+  }
+
   #identified(
     request: AgentRequest,
     endpoint: Endpoint,
@@ -87,7 +100,9 @@ export class McpProtocol implements Protocol {
   ): Decision {
     if ('status' in identity) {
       if (identity.cause !== undefined) this.#context.report(identity.cause, request.id)
-      const headers: [string, string][] = identity.status === 401 ? [['www-authenticate', 'Bearer']] : []
+      const issuers = this.#gate.issuersOf(listener)
+      const asked = challenge(request.headers, endpoint.path, issuers, identity.code)
+      const headers: [string, string][] = identity.status === 401 ? [['www-authenticate', asked]] : []
       const error = new McpError(identity.status, errorCode.session, identity.message, {
         reason: identity.code,
         headers,
