@@ -22,7 +22,8 @@ export interface EchoServer {
   close(): Promise<void>
 }
 
-export async function echoServer(name: string): Promise<EchoServer> {
+/** @param fixed what it answers instead of an echo, JSON */
+export async function echoServer(name: string, fixed?: string): Promise<EchoServer> {
   const seen: Echo[] = []
   const behave: EchoServer['behave'] = new Map()
   const server = createServer((incoming, response) => {
@@ -41,7 +42,7 @@ export async function echoServer(name: string): Promise<EchoServer> {
             'x-server': name,
             ...(applies && rule.headers),
           })
-          .end(JSON.stringify(echo))
+          .end(fixed ?? JSON.stringify(echo))
       if (applies && rule.waitMs !== undefined) setTimeout(answer, rule.waitMs)
       else answer()
     })
