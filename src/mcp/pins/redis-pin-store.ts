@@ -55,8 +55,8 @@ return version`
  * | `chaperone:{tenant}:mcp-pins:changed` | channel | the new version |
  *
  * Only what changed since the version that is known is read, and everything at the start, where the version went back or the
- * connection was made anew. Pins are never deleted, only emptied; a Redis that has none any more has lost them, and is given back
- * what is known here, so that no start without approvals follows.
+ * connection was made anew. Pins are never deleted, only emptied: a Redis that has none any more has lost them, and is given back
+ * what this process has read from it before. What a process knows from its file only is given to no Redis: it may be another's.
  */
 export class RedisPinStore extends TablePinStore {
   readonly #client: Redis | Cluster
@@ -72,6 +72,8 @@ export class RedisPinStore extends TablePinStore {
   #version = 0
   /** Whether everything is to be read, whatever the version. */
   #stale = true
+  /** Whether what the table shows was in Redis. */
+  #fromRedis = false
   #away = false
   #closed = false
   #timer: NodeJS.Timeout | undefined
@@ -236,16 +238,18 @@ export class RedisPinStore extends TablePinStore {
     if (servers.length === 0) return true
     const texts = await this.#ask(this.#client.hmget(pins, ...servers))
     this.#show(this.#readAll(servers.map((server, i) => [server, texts[i] ?? ''])))
+    this.#fromRedis = true
     return true
   }
 
   async #loadAll(): Promise<void> {
     let texts = await this.#ask(this.#client.hgetall(this.#names.pins))
-    if (Object.keys(texts).length === 0 && this.table.size > 0) {
+    if (Object.keys(texts).length === 0 && this.#fromRedis) {
       for (const pins of this.table.values()) await this.#replace(null, pins)
       texts = await this.#ask(this.#client.hgetall(this.#names.pins))
     }
     const read = this.#readAll(Object.entries(texts))
+    this.#fromRedis = read.length > 0
     this.#saveAfter(() => this.replace(read))
   }
 
