@@ -66,7 +66,7 @@ test('each file is a set of its own, and one that is wrong is enough', async () 
   const { code, written } = await run([file, other])
   expect(code).toBe(1)
   expect(written).toContain(`${file}: ok\n`)
-  expect(written).toContain(`${other}:1:1 providers: is missing; it must be a mapping`)
+  expect(written).toContain(`${other}:1:1 there is nothing to serve`)
   expect(written).not.toContain(`${other}: ok`)
 })
 

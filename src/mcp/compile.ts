@@ -85,8 +85,6 @@ export function mcpTopology({ servers, endpoints }: McpRule): { upstreams: Upstr
 /** Where an HTTP server is; undefined for what is none. */
 function upstreamOf(name: string, rule: McpServerRule): Upstream | undefined {
   if (rule.type === 'stdio') return undefined
-  // Without one the document says it.
-  if (rule.url === undefined) return undefined
   const url = new URL(rule.url)
   if (url.username || url.password || url.hash)
     throw new RangeError(`mcp.servers.${name}.url: must not hold a user name, a password or a fragment`)

@@ -143,6 +143,16 @@ test('docs/observability.md has every metric, and no other', async () => {
     code: 'invalid_key',
     rule: undefined,
   })
+  metrics.mcp({
+    requestId: 'r',
+    endpoint: 'default',
+    method: 'tools/call',
+    era: 'modern',
+    caller: { identity: 'anonymous', subject: 'anonymous', listener: 'default' },
+    startMs: 0,
+    durationMs: 1,
+  })
+  metrics.pin({ server: 's', why: 'new', held: true })
   const rendered = [...(await metrics.render()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
   const documented = [
     ...readFileSync('docs/observability.md', 'utf8').matchAll(/^\| `([a-z0-9_]+)` \| (?:counter|histogram|gauge) /gm),

@@ -38,8 +38,6 @@ export function credentialsOf(name: string, rule: McpServerRule, secrets: Secret
     }
     case 'passthrough':
       return { headers: (caller) => bearer(ownToken(name, caller, credential.audience)) }
-    case 'user':
-      throw new RangeError(`mcp.servers.${name}.credential: users’ own authorizations are not there yet`)
     case 'client-credentials': {
       const tokens = new Tokens(name, credential, urlOf(rule), secrets)
       return { headers: () => tokens.headers('', { grant_type: 'client_credentials' }) }
@@ -62,7 +60,7 @@ export function credentialsOf(name: string, rule: McpServerRule, secrets: Secret
   }
 }
 
-const urlOf = (rule: McpServerRule) => (rule.type === 'stdio' ? '' : (rule.url ?? ''))
+const urlOf = (rule: McpServerRule) => (rule.type === 'stdio' ? '' : rule.url)
 const bearer = (token: string) => [['authorization', `Bearer ${token}`] as const]
 
 function shownToken(server: string, { identity, token }: Pick<Caller, 'identity' | 'token'>): string {

@@ -108,8 +108,6 @@ export class ServerPool {
             return new Channel(name, transport, client, ended)
           },
         }
-      case 'openapi':
-        throw new RangeError(`mcp.servers.${name}: OpenAPI documents are not served yet`)
     }
   }
 
