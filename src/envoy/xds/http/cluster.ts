@@ -80,7 +80,8 @@ export function serviceCluster(name: string, service: ServiceRule): EnvoyJson {
       ? { type: 'EDS', eds_cluster_config: { eds_config: ads } }
       : {
           type: 'STRICT_DNS',
-          dns_lookup_family: 'ALL',
+          // Each address is a server of its own, so that one family is enough: a name's IPv4 and IPv6 are one machine.
+          dns_lookup_family: 'V4_PREFERRED',
           load_assignment: serviceEndpoints(name, service),
         }),
     connect_timeout: seconds(connectTimeout),

@@ -34,6 +34,8 @@ export const transcodeFilter: FilterMaker = ({ transcode }) => {
         convert_grpc_status: true,
         auto_mapping: everyMethod,
         ignore_unknown_query_parameters: ignoreQuery,
+        // What is no call is refused here; a gRPC server could make nothing of it.
+        request_validation_options: { reject_unknown_method: true, reject_unknown_query_parameters: !ignoreQuery },
         print_options: {
           preserve_proto_field_names: protoNames,
           always_print_primitive_fields: defaults,

@@ -74,6 +74,7 @@ export function jwksCluster(name: string, jwksUri: string): EnvoyJson {
   return {
     name: cluster_name,
     type: isIP(host) === 0 ? 'STRICT_DNS' : 'STATIC',
+    dns_lookup_family: 'V4_PREFERRED',
     connect_timeout: '5s',
     load_assignment: {
       cluster_name,
