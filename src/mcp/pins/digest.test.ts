@@ -66,3 +66,24 @@ test('an object is hashed once', () => {
   expect(fingerprints.of(counted)).toBe(first)
   expect(reads).toBe(0)
 })
+
+test('a list that says the same again is known by its text, and by nothing less', () => {
+  const fingerprints = new Fingerprints()
+  const first = fingerprints.of(toolNamed('a'))
+  expect(fingerprints.of(toolNamed('a'))).toBe(first)
+  expect(fingerprints.of(toolNamed('a', 'Does a!'))).not.toEqual(first)
+  // In another order it is another text and the same definition.
+  const { name, ...rest } = toolNamed('a')
+  expect(fingerprints.of({ ...rest, name })).toEqual(first)
+})
+
+test('what is remembered is bounded', () => {
+  const fingerprints = new Fingerprints()
+  const long = (i: number) => toolNamed(`t${i}`, 'x'.repeat(60_000))
+  const first = fingerprints.of(long(0))
+  for (let i = 1; i < 100; i++) fingerprints.of(long(i))
+  expect(fingerprints.of(long(0))).toBe(first)
+  for (let i = 100; i < 300; i++) fingerprints.of(long(i))
+  expect(fingerprints.of(long(0))).not.toBe(first)
+  expect(fingerprints.of(long(0))).toEqual(first)
+})

@@ -29,26 +29,51 @@ export function fingerprintOf(tool: Tool): Fingerprint {
   return { digest: createHash('sha256').update(text).digest('hex'), length: text.length }
 }
 
-/** Fingerprints, taken once for each object: a list that stays the same is not hashed again. */
+/** Characters of definitions whose fingerprints are remembered. */
+const mostRemembered = 8 * 1024 * 1024
+
+/**
+ * Fingerprints, taken once: of an object, and of a text. Each list of a server is parsed anew, so that its objects are others while
+ * they say the same; writing them as they are takes a fraction of what sorting and hashing them does.
+ */
 export class Fingerprints {
-  readonly #known = new WeakMap<Tool, Fingerprint | 'none'>()
+  readonly #objects = new WeakMap<Tool, Fingerprint | 'none'>()
+  /** By the definition as it was written, the oldest first. */
+  readonly #texts = new Map<string, Fingerprint>()
+  #characters = 0
 
   /** @returns undefined where the definition is too deep or too long to be pinned */
   of(tool: Tool): Fingerprint | undefined {
-    let known = this.#known.get(tool)
+    let known = this.#objects.get(tool)
     if (known === undefined) {
-      known = taken(tool)
-      this.#known.set(tool, known)
+      known = this.#ofText(tool)
+      this.#objects.set(tool, known)
     }
     return known === 'none' ? undefined : known
   }
-}
 
-function taken(tool: Tool): Fingerprint | 'none' {
-  try {
-    const fingerprint = fingerprintOf(tool)
-    return fingerprint.length > longestDefinition ? 'none' : fingerprint
-  } catch {
-    return 'none'
+  #ofText(tool: Tool): Fingerprint | 'none' {
+    try {
+      const text = JSON.stringify(tool)
+      if (text.length > longestDefinition) return 'none'
+      const known = this.#texts.get(text)
+      if (known) return known
+      const taken = fingerprintOf(tool)
+      this.#remember(text, taken)
+      return taken
+    } catch {
+      // Too deep, for one or the other.
+      return 'none'
+    }
+  }
+
+  #remember(text: string, fingerprint: Fingerprint): void {
+    this.#texts.set(text, fingerprint)
+    this.#characters += text.length
+    for (const oldest of this.#texts.keys()) {
+      if (this.#characters <= mostRemembered) return
+      this.#texts.delete(oldest)
+      this.#characters -= oldest.length
+    }
   }
 }
