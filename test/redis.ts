@@ -150,28 +150,70 @@ async function knowsAll(client: Redis): Promise<boolean> {
   return info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')
 }
 
-/** A master that one Sentinel watches. */
-export async function startSentinel(): Promise<{ url: string; master: RedisServer; stop(): Promise<void> }> {
+/** A master and its replica, watched by a Sentinel that makes the replica the master when the master is gone. */
+export async function startSentinel(): Promise<{
+  url: string
+  master: RedisServer
+  replica: RedisServer
+  stop(): Promise<void>
+}> {
   const master = await startRedis()
+  const replica = await startRedis(['--replicaof', '127.0.0.1', String(master.port), '--repl-diskless-sync-delay', '0'])
+  await inSync(replica.port)
   const port = await freePort()
   const directory = mkdtempSync(join(tmpdir(), 'chaperone-sentinel-'))
   const config = join(directory, 'sentinel.conf')
   writeFileSync(
     config,
-    `port ${port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 ${master.port} 1\nsentinel down-after-milliseconds main 1000\n`,
+    `port ${port}
+bind 127.0.0.1
+sentinel monitor main 127.0.0.1 ${master.port} 1
+sentinel down-after-milliseconds main 1000
+sentinel failover-timeout main 5000
+`,
   )
   const child = spawn(redisBinary(), [config, '--sentinel'], { stdio: 'ignore' })
   for (let i = 0; !(await answers(port)); i++) {
     if (i > 200) throw new Error('the Sentinel does not answer')
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
+  await knowsReplica(port)
   return {
     url: `redis+sentinel://127.0.0.1:${port}/main`,
     master,
+    replica,
     stop: async () => {
       child.kill('SIGKILL')
-      await master.stop()
+      await Promise.all([master.stop(), replica.stop()])
       rmSync(directory, { recursive: true, force: true })
     },
+  }
+}
+
+/** Waits until a replica has all that its master has. */
+async function inSync(port: number): Promise<void> {
+  const client = new Redis({ port, host: '127.0.0.1' })
+  try {
+    for (let i = 0; !(await client.info('replication')).includes('master_link_status:up'); i++) {
+      if (i > 400) throw new Error('the replica does not come up')
+      await new Promise((resolve) => setTimeout(resolve, 25))
+    }
+  } finally {
+    client.disconnect()
+  }
+}
+
+/** Waits until a Sentinel knows whom it could make the master: it asks the master every ten seconds. */
+async function knowsReplica(port: number): Promise<void> {
+  const client = new Redis({ port, host: '127.0.0.1' })
+  try {
+    for (let i = 0; ; i++) {
+      const replicas = (await client.call('SENTINEL', 'REPLICAS', 'main')) as unknown[]
+      if (replicas.length > 0) return
+      if (i > 800) throw new Error('the Sentinel does not see the replica')
+      await new Promise((resolve) => setTimeout(resolve, 25))
+    }
+  } finally {
+    client.disconnect()
   }
 }
