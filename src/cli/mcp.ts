@@ -139,6 +139,8 @@ function mayGoUnnamed({ findings }: ToolReview): boolean {
   return !findings.some(({ severity }) => severity === 'high')
 }
 
+const onlyByName = 'What has findings of high severity is approved by its name only.'
+
 function named(review: ServerReview, tool: string): ToolReview {
   // A name that cannot be typed is taken as it was shown, where that is one tool's.
   const alike = review.tools.filter((each) => asciiText(each.tool) === tool)
@@ -154,7 +156,9 @@ function reviewText(review: ServerReview): string {
   const { server, unchanged, tools, shown } = review
   const count = tools.filter(waits).length
   const head = `${server}: ${unchanged} as approved, ${count} ${count === 1 ? 'waits' : 'wait'}\n`
-  const approve = count > 0 ? `Approve what is shown: chaperone mcp approve ${server} --all --shown ${shown}\n\n` : ''
+  const byName = tools.some((tool) => waits(tool) && !mayGoUnnamed(tool)) ? `${onlyByName}\n` : ''
+  const approve =
+    count > 0 ? `Approve what is shown: chaperone mcp approve ${server} --all --shown ${shown}\n${byName}\n` : ''
   return `${head}${tools.map((tool) => `\n${toolText(tool)}`).join('')}${tools.length > 0 ? '\n' : ''}${approve}`
 }
 
@@ -179,7 +183,7 @@ function approvedText(server: string, chosen: readonly ToolReview[], left: reado
   const rest = left.map(
     ({ tool, findings }) => `${asciiText(tool)} still waits.\n${findings.map(findingText).join('')}`,
   )
-  const hint = left.length > 0 ? 'What has findings of high severity is approved by its name only.\n' : ''
+  const hint = left.length > 0 ? `${onlyByName}\n` : ''
   const nothing = chosen.length + left.length === 0 ? `No tool of the server ${server} waits.\n` : ''
   return `${lines.join('')}${rest.join('')}${hint}${nothing}`
 }
