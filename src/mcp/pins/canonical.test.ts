@@ -52,8 +52,10 @@ describe('canonical JSON', () => {
   })
 
   test('different values never say the same', () => {
+    // So few that equal ones come about.
+    const few = fc.jsonValue({ maxDepth: 1 })
     fc.assert(
-      fc.property(fc.jsonValue(), fc.jsonValue(), (a, b) => {
+      fc.property(few, few, (a, b) => {
         const same = JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
         expect(canonicalJson(a) === canonicalJson(b)).toBe(same)
       }),
@@ -70,11 +72,10 @@ describe('canonical JSON', () => {
   })
 })
 
-/** Another way to the same: keys sorted before JSON.stringify writes them. */
+/** Another way to the same: objects as their sorted entries, told from arrays. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
   if (typeof value !== 'object' || value === null) return value
-  return Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, item]) => [`key ${key}`, sorted(item)])
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return { entries: entries.map(([key, item]) => [key, sorted(item)]) }
 }

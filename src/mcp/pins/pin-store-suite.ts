@@ -137,6 +137,16 @@ export function pinStoreSuite(setUp: (now: () => number) => Promise<StoreUnderTe
     const large = Array.from({ length: 100 }, (_, i) => waitingFor(toolNamed(`t${i}`, 'x'.repeat(60_000))))
     await store.see('large', large)
     expect(store.pins('large').waiting.size).toBe(69)
+    // Nor is more approved than can be kept, however often something waits.
+    const of69 = (round: number) =>
+      Array.from({ length: 69 }, (_, i) => toolNamed(`r${round}_${i}`, 'x'.repeat(60_000)))
+    for (const round of [0, 1]) {
+      await store.see('round', of69(round).map(waitingFor))
+      await store.approve('round', of69(round).map(of), ann)
+    }
+    await store.see('round', of69(2).map(waitingFor))
+    await expect(store.approve('round', of69(2).map(of), ann)).rejects.toMatchObject({ code: 'invalid' })
+    expect(store.pins('round').approved.size).toBe(138)
   })
 
   test('names that objects have by nature are names', async () => {

@@ -4,9 +4,13 @@ import { readServerPins, type ServerPins, writeServerPins } from './server-pins.
 
 const largestCharacters = 128 * 1024 * 1024
 
+/** @throws {RangeError} where it would be more than can be read again */
 export function writePins(all: Iterable<ServerPins>): string {
+  const lines = Array.from(all, writeServerPins)
+  if (lines.reduce((sum, { length }) => sum + length + 2, 100) > largestCharacters)
+    throw new RangeError(`it would be larger than ${largestCharacters} characters`)
   // A line a server: differences between two backups can be read.
-  return `{"version":1,"servers":[\n${Array.from(all, writeServerPins).join(',\n')}\n]}\n`
+  return `{"version":1,"servers":[\n${lines.join(',\n')}\n]}\n`
 }
 
 /** @throws {Error} where the text is no set of pins; one damaged server spoils it all, for nobody knows what was approved */

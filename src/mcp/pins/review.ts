@@ -36,13 +36,15 @@ export interface ServerReview {
   readonly shown: string
 }
 
-/** How long two definitions may take to compare, in milliseconds. */
+/** How long two definitions, and all of them, may take to compare, in milliseconds. */
 const compareMs = 500
+const compareAllMs = 10_000
 
 /** @param all what is known of every server: names of tools of one may shadow those of another */
 export function reviewsOf(all: readonly ServerPins[]): ServerReview[] {
   const index = new NameIndex(new Map(all.map((pins) => [pins.server, namesOf(pins)])))
-  return all.map((pins) => reviewOf(pins, index))
+  const untilMs = performance.now() + compareAllMs
+  return all.map((pins) => reviewOf(pins, index, untilMs))
 }
 
 /** Whether it is held back until somebody approves it. */
@@ -50,7 +52,7 @@ export function waits({ change }: ToolReview): boolean {
   return change !== 'removed'
 }
 
-function reviewOf(pins: ServerPins, index: NameIndex): ServerReview {
+function reviewOf(pins: ServerPins, index: NameIndex, untilMs: number): ServerReview {
   const { server, approved, waiting } = pins
   const tools: ToolReview[] = []
   for (const each of waiting.values()) {
@@ -63,12 +65,18 @@ function reviewOf(pins: ServerPins, index: NameIndex): ServerReview {
       waiting: each,
       approved: pin,
       findings: definition ? scanTool(server, definition, index) : [unpinnable],
-      diff: definition ? diffOf(pin, each) : '',
+      diff: definition ? diffOf(pin, each, untilMs) : '',
     })
   }
   for (const pin of approved.values())
     if (pin.missingSince !== undefined && !waiting.has(pin.tool))
-      tools.push({ tool: pin.tool, change: 'removed', approved: pin, findings: [], diff: diffOf(pin, undefined) })
+      tools.push({
+        tool: pin.tool,
+        change: 'removed',
+        approved: pin,
+        findings: [],
+        diff: diffOf(pin, undefined, untilMs),
+      })
   tools.sort((a, b) => (a.tool < b.tool ? -1 : 1))
   const departed = tools.filter((review) => review.approved).length
   return { server, unchanged: approved.size - departed, tools, shown: shownOf(waiting.values()) }
@@ -93,12 +101,16 @@ function shownOf(waiting: Iterable<Waiting>): string {
   return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 12)
 }
 
-function diffOf(pin: Pin | undefined, waiting: Waiting | undefined): string {
+function diffOf(pin: Pin | undefined, waiting: Waiting | undefined, untilMs: number): string {
   const before = pin ? readable(pin.definition) : ''
   const after = waiting?.definition ? readable(waiting.definition) : ''
   const from = pin ? `approved ${minute(pin.approvedAt)} by ${safeText(pin.approvedBy)}` : '/dev/null'
   const to = waiting ? `seen ${minute(waiting.firstSeenAt)}` : '/dev/null'
-  const patch = createTwoFilesPatch(from, to, before, after, undefined, undefined, { context: 3, timeout: compareMs })
+  const timeout = Math.min(compareMs, untilMs - performance.now())
+  const patch =
+    timeout > 0
+      ? createTwoFilesPatch(from, to, before, after, undefined, undefined, { context: 3, timeout })
+      : undefined
   return (patch ?? replaced(from, to, before, after)).replace(/^=+\n/, '')
 }
 

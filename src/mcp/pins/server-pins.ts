@@ -62,8 +62,9 @@ export interface Approver {
 
 /** Tools of one server that may wait, and that may be approved. */
 export const mostTools = 2000
-/** Characters of all definitions of a server that wait. */
+/** Characters of all definitions of a server that wait, and that are approved. */
 const mostWaitingCharacters = 4 * 1024 * 1024
+const mostApprovedCharacters = 8 * 1024 * 1024
 const longestName = 500
 const longestWord = 1000
 
@@ -160,8 +161,13 @@ export function approve(pins: ServerPins, wanted: readonly Approval[], approver:
       ...(message !== undefined && message !== '' && { message: message.slice(0, longestWord) }),
     })
   }
-  if (approved.size > mostTools)
-    throw new PinStoreError('invalid', `Of one server ${mostTools} tools at most can be approved.`)
+  let characters = 0
+  for (const pin of approved.values()) characters += sizeOf(pin)
+  if (approved.size > mostTools || characters > mostApprovedCharacters)
+    throw new PinStoreError(
+      'invalid',
+      `Of one server ${mostTools} tools at most can be approved, with ${mostApprovedCharacters} characters of definitions.`,
+    )
   return { ...pins, approved, waiting }
 }
 
@@ -237,7 +243,7 @@ function present({ missingSince: _, ...pin }: Pin): Pin {
   return pin
 }
 
-function sizeOf({ tool, definition }: Waiting): number {
+function sizeOf({ tool, definition }: Waiting | Pin): number {
   return tool.length + (definition ? JSON.stringify(definition).length : 0)
 }
 

@@ -16,6 +16,8 @@ export interface PlacedText {
 const mostCharacters = 256 * 1024
 const mostTexts = 20_000
 const mostLevels = 64
+/** Of a path, in characters; what is deeper is said to be deeper. */
+const longestPath = 300
 
 /** Members of JSON Schema whose strings are for validators. */
 const machineKeys = new Set(['$schema', '$id', '$ref', '$anchor', '$dynamicRef', 'pattern', 'format', 'type'])
@@ -42,11 +44,11 @@ export function textsOf(tool: object): { readonly texts: readonly PlacedText[]; 
       return
     }
     if (Array.isArray(value)) {
-      value.forEach((item, i) => void walk(item, `${where}[${i}]`, role, levels - 1))
+      value.forEach((item, i) => void walk(item, placed(where, `[${i}]`), role, levels - 1))
       return
     }
     for (const [key, item] of Object.entries(value)) {
-      const at = `${where}${member(key)}`
+      const at = placed(where, member(key))
       add({ where: at, text: key, role: 'key' })
       const icon = key === 'src' && /^\$\.icons\[\d+\]$/.test(where)
       walk(item, at, icon ? 'icon' : roleOf(key, item), levels - 1)
@@ -59,6 +61,11 @@ export function textsOf(tool: object): { readonly texts: readonly PlacedText[]; 
 /** A property may be called `pattern` or `type`: then what it holds is a schema, and no text for validators. */
 function roleOf(key: string, value: unknown): PlacedText['role'] {
   return machineKeys.has(key) && typeof value === 'string' ? 'machine' : 'prose'
+}
+
+function placed(where: string, name: string): string {
+  if (where.endsWith(' …')) return where
+  return where.length + name.length > longestPath ? `${where} …` : `${where}${name}`
 }
 
 function member(key: string): string {
