@@ -15,7 +15,9 @@ RUN npm install --omit=dev --no-audit --no-fund \
 FROM node:22.23.3-bookworm-slim
 # Envoy's container runs under the same id: the socket between the two is for its owner only.
 RUN groupadd --gid 10001 chaperone \
- && useradd --uid 10001 --gid chaperone --no-create-home --home-dir /app --shell /usr/sbin/nologin chaperone
+ && useradd --uid 10001 --gid chaperone --no-create-home --home-dir /app --shell /usr/sbin/nologin chaperone \
+ # What the service keeps beside Redis (CHAPERONE_STATE); a volume that is mounted here gets this owner.
+ && install -d -o chaperone -g chaperone -m 0700 /var/lib/chaperone
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/gen gen

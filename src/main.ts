@@ -23,7 +23,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const store = () =>
     new Option(
       '--store <url>',
-      'take rules, keys and counts from a Redis: redis://…, redis+sentinel://…, redis+cluster://…',
+      'share rules (without --file), keys and counts in a Redis: redis://…, redis+sentinel://…, redis+cluster://…',
     ).env('CHAPERONE_STORE')
   const tenant = () =>
     new Option('--tenant <name>', 'whose rules, keys and counts in the store')

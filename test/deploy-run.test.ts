@@ -1,19 +1,24 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { RulesInput } from '../src/config/schema.ts'
 import { findEnvoy } from '../src/envoy/binary.ts'
 import { eventually } from './gateway.ts'
 import { freePort, upstream } from './harness.ts'
+import { type RedisServer, startRedis } from './redis.ts'
 
 /** What docker-compose.yml starts, without the containers: the same commands, files and rules on other paths and ports. */
 
 interface Compose {
-  services: Record<'chaperone' | 'envoy' | 'provider', { entrypoint: string[]; command: string[] }>
+  services: Record<
+    'chaperone' | 'envoy' | 'provider' | 'redis',
+    { entrypoint: string[]; command: string[]; environment: Record<string, string | null> }
+  >
 }
 const { services } = parse(readFileSync('docker-compose.yml', 'utf8')) as Compose
 
@@ -25,11 +30,12 @@ const children: ChildProcess[] = []
 const waiting: ServerResponse[] = []
 let slow: Awaited<ReturnType<typeof upstream>>
 let envoy: ChildProcess
+let redis: RedisServer
 let telemetry: string
 let url: string
 
-function start(command: string, args: readonly string[]): ChildProcess {
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+function start(command: string, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...env } })
   children.push(child)
   return child
 }
@@ -102,7 +108,12 @@ beforeAll(async () => {
   startProvider(provider)
   // Envoy first, as in k8s/gateway: it waits for the service.
   await startEnvoy()
-  start(process.execPath, ['bin/chaperone.mjs', 'serve', '--file', file, '--socket', socket])
+  redis = await startRedis(services.redis.command.slice(1, services.redis.command.indexOf('--dir')))
+  const { CHAPERONE_STORE, CHAPERONE_STATE } = services.chaperone.environment
+  start(process.execPath, ['bin/chaperone.mjs', 'serve', '--file', file, '--socket', socket], {
+    CHAPERONE_STORE: CHAPERONE_STORE!.replace('redis:6379', `127.0.0.1:${redis.port}`),
+    CHAPERONE_STATE: join(directory, CHAPERONE_STATE!),
+  })
   await eventually(async () => expect((await ask('demo')).status).toBe(200), 60_000)
 })
 
@@ -110,6 +121,7 @@ afterAll(async () => {
   for (const child of children) child.kill('SIGKILL')
   await Promise.all(children.map(exitOf))
   await slow?.close()
+  await redis?.stop()
   rmSync(directory, { recursive: true, force: true })
 })
 
@@ -119,6 +131,23 @@ test('the demo answers, whole and streamed', async () => {
   const streamed = await ask('any-model', true)
   expect(streamed.headers.get('content-type')).toContain('text/event-stream')
   expect(await streamed.text()).toMatch(/data: \[DONE\]\s*$/)
+})
+
+test('what was used is in the Redis beside it, while the rules are the file’s', async () => {
+  const store = `redis://127.0.0.1:${redis.port}`
+  await eventually(async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      'bin/chaperone.mjs',
+      'usage',
+      '--store',
+      store,
+      '-o',
+      'json',
+    ])
+    expect(stdout).toMatch(/"requests":\s*[1-9]/)
+  })
+  const published = promisify(execFile)(process.execPath, ['bin/chaperone.mjs', 'rules', 'show', '--store', store])
+  await expect(published).rejects.toMatchObject({ code: 1 })
 })
 
 test('what the probes ask is answered', async () => {

@@ -73,6 +73,7 @@ interface ComposeService {
   user: string
   entrypoint?: string[]
   command?: string[]
+  environment?: Record<string, string | null>
   volumes: string[]
   ports?: string[]
   healthcheck?: { test: string[] }
@@ -80,10 +81,11 @@ interface ComposeService {
   cap_drop: string[]
 }
 interface Compose {
-  services: Record<'chaperone' | 'envoy' | 'provider', ComposeService>
+  services: Record<'chaperone' | 'envoy' | 'provider' | 'redis', ComposeService>
   volumes: { socket: { driver_opts: { o: string } } }
 }
 
+const redisImage = 'valkey/valkey:8.1.4-alpine'
 const read = <T>(file: string): T => parse(readFileSync(file, 'utf8')) as T
 
 /** The rules of a file, which must be without errors and warnings. */
@@ -187,8 +189,15 @@ describe('docker-compose.yml', () => {
     expect(services.provider.image).toBe(serviceImage)
     expect(services.envoy.image).toBe(envoyImage)
     expect(volumes.socket.driver_opts.o).toBe(`uid=${uid},gid=${uid},mode=0700`)
-    for (const service of Object.values(services))
-      expect(service).toMatchObject({ user: `${uid}:${uid}`, read_only: true, cap_drop: ['ALL'] })
+    for (const [name, service] of Object.entries(services))
+      expect(service).toMatchObject({
+        // Redis is its image's own user, and nobody's socket is its affair.
+        user: name === 'redis' ? '999:1000' : `${uid}:${uid}`,
+        read_only: true,
+        cap_drop: ['ALL'],
+      })
+    expect(services.redis.image).toBe(redisImage)
+    expect(services.redis.ports).toBeUndefined()
   })
 
   test('mounts what both processes look for', () => {
@@ -201,6 +210,17 @@ describe('docker-compose.yml', () => {
     expect(chaperone.volumes).toContainEqual(
       `./envoy/compose/\${CHAPERONE_RULES:-gateway}:${posix.dirname(flag(serve, '--file'))}:ro`,
     )
+  })
+
+  test('the service shares what Redis keeps, and has a place of its own for the rest', () => {
+    const { chaperone, redis } = services
+    expect(chaperone.environment).toMatchObject({ CHAPERONE_STORE: 'redis://redis:6379' })
+    const state = chaperone.environment!.CHAPERONE_STATE!
+    expect(chaperone.volumes).toContain(`state:${state}`)
+    expect(dockerfile).toContain(`install -d -o chaperone -g chaperone -m 0700 ${state}`)
+    expect(redis.volumes).toEqual([`redis:${flag(redis.command!, '--dir')}`])
+    expect(flag(redis.command!, '--appendonly')).toBe('yes')
+    expect(flag(redis.command!, '--maxmemory-policy')).toBe('noeviction')
   })
 
   test('publishes and probes the ports of the rules, on this machine only', () => {
@@ -345,6 +365,61 @@ describe.each(['sidecar', 'gateway'])('k8s/%s', (name) => {
     expect(Number(flag(envoy.command!, '--drain-time-s'))).toBeGreaterThanOrEqual(Number(flag(args, '--at-least')))
     expect(pod.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(Number(flag(args, '--at-most')) + 20)
     expect(args).toContain('--quit')
+  })
+})
+
+describe('k8s/redis', () => {
+  const kustomization = read<{ kind: string; resources: string[] }>('k8s/redis/kustomization.yaml')
+  const manifests = kustomization.resources.flatMap((file) =>
+    parseAllDocuments(readFileSync(`k8s/redis/${file}`, 'utf8')).map((document) => document.toJS() as Manifest),
+  )
+  const stateful = manifests.find(({ kind }) => kind === 'StatefulSet')!
+  const pod = (stateful.spec.template as { spec: PodSpec }).spec
+  const [redis] = pod.containers
+
+  test('is a component with every file that is there', () => {
+    expect(kustomization.kind).toBe('Component')
+    expect(readdirSync('k8s/redis').sort()).toEqual(['kustomization.yaml', ...kustomization.resources].sort())
+  })
+
+  test('is the Redis of docker-compose.yml, held to its users', () => {
+    expect(redis!.image).toBe(redisImage)
+    const { services } = read<Compose>('docker-compose.yml')
+    const command = services.redis.command!
+    expect(redis!.command!.slice(0, command.length)).toEqual(command)
+    expect(flag(redis!.command!, '--aclfile')).toBe('/etc/redis/users.acl')
+    expect({ ...pod.securityContext, ...redis!.securityContext }).toMatchObject({
+      runAsNonRoot: true,
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+    })
+  })
+
+  test.each(['gateway', 'sidecar'])('the pods of k8s/%s find it by the Secret, and do without', (name) => {
+    const { spec } = read<Manifest>(`k8s/${name}/deployment.yaml`)
+    const { initContainers, containers, volumes } = (spec.template as { spec: PodSpec }).spec
+    const service = [...initContainers, ...containers].find((each) => each.name === 'chaperone')!
+    expect(service.env).toContainEqual({
+      name: 'CHAPERONE_STORE',
+      valueFrom: { secretKeyRef: { name: 'chaperone-redis', key: 'url', optional: true } },
+    })
+    const state = service.env!.find((each) => each.name === 'CHAPERONE_STATE')!.value
+    const mount = service.volumeMounts!.find(({ mountPath }) => mountPath === state)!
+    expect(volumes.find((volume) => volume.name === mount.name)).toMatchObject({ emptyDir: {} })
+  })
+
+  test('its policies let the service’s pods in, and out to it', () => {
+    const policies = manifests.filter(({ kind }) => kind === 'NetworkPolicy').map(({ spec }) => spec)
+    const labels = stateful.metadata.labels
+    const service = { matchLabels: { 'app.kubernetes.io/part-of': 'chaperone' } }
+    expect(policies).toMatchObject([
+      {
+        podSelector: { matchLabels: labels },
+        ingress: [{ from: [{ podSelector: service }], ports: [{ port: 6379 }] }],
+      },
+      { podSelector: service, egress: [{ to: [{ podSelector: { matchLabels: labels } }], ports: [{ port: 6379 }] }] },
+    ])
   })
 })
 

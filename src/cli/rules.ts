@@ -96,7 +96,8 @@ export interface Beginning extends LoadedRules {
 }
 
 /**
- * Finds the rules a service begins with, in the store where there is one, and opens what it keeps.
+ * Finds the rules a service begins with, and opens what it keeps. With a store, rules come from there unless a file is named; keys, counts
+ * and usage are in the store either way.
  * @param demoUrl as of `rulesFor`
  * @param report told of what goes wrong beside any request
  * @throws {RulesError | StoreError | KeyStoreError | RangeError}
@@ -113,12 +114,13 @@ export async function begin(
     const backend = await localBackend(loaded.demo ? undefined : keys, report)
     return { ...loaded, backend, ...(loaded.file !== undefined && { source: fileSource(loaded.file) }) }
   }
-  if (file !== undefined)
-    throw new RulesError(
-      'The rules come from --store or from --file, not from both. Publish the file: chaperone rules apply.',
-    )
   const backend = await sharedBackend({ ...options, store }, report)
   try {
+    if (file !== undefined) {
+      const loaded = await rulesFor(file, env, demoUrl)
+      // Revisions in the store are not what this service obeys.
+      return { ...loaded, source: fileSource(file), backend: { ...backend, rules: undefined } }
+    }
     const source = new StoreSource(backend.rules!, report)
     const { number, files } = await source.first()
     return { ...rulesIn(files), revision: number, demo: false, source, backend }
