@@ -140,17 +140,25 @@ test('a route that now asks for a key is closed, on kept connections after one m
   agent.destroy()
 })
 
-test('what Envoy refuses changes nothing', async () => {
+test.each<[string, Partial<RouteInput>, string]>([
+  ['in a filter that is new', { basicAuth: { usersFile: '/nonexistent/users' } }, '/nonexistent/users'],
+  ['in a route', { requestHeaders: { set: { 'x-one': '%NOTHING%' } } }, 'NOTHING'],
+  ['in a service', { service: 'bad' }, 'nonexistent'],
+])('what Envoy refuses changes nothing, and no request is lost: %s', async (_, part, words) => {
   const services: HttpInput['services'] = { a: { url: a.url } }
+  const all: RouteInput = { name: 'all', match: { prefix: '/' }, service: 'a' }
+  await put({ services, routes: [all] })
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 })
+  const running = load(agent)
+  const bad = { url: 'https://bad.test', tls: { caFile: '/nonexistent/ca.pem' } }
   const outcome = await gateway.gateway.apply(
-    rulesSchema.parse(
-      rulesOf({
-        services,
-        routes: [{ name: 'all', match: { prefix: '/' }, service: 'a', basicAuth: { usersFile: '/nonexistent/users' } }],
-      }),
-    ),
+    rulesSchema.parse(rulesOf({ services: { ...services, bad }, routes: [{ ...all, ...part }] })),
   )
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  const { answers, failures } = await running.stop()
+  agent.destroy()
+  expect(failures).toEqual([])
+  expect(answers).toBeGreaterThan(50)
   expect(outcome).toMatchObject({ type: 'rejected' })
-  expect(JSON.stringify(outcome)).toContain('/nonexistent/users')
-  expect((await ask(gateway.url, '/still')).status).toBe(200)
+  expect(JSON.stringify(outcome)).toContain(words)
 })

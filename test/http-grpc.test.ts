@@ -1,5 +1,14 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import {
+  Client,
+  credentials,
+  Metadata,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceError,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startGateway, type TestGateway } from './gateway.ts'
 import { ask } from './http/echo.ts'
@@ -24,13 +33,13 @@ const descriptorFile = new URL('./http/orders.binpb', import.meta.url).pathname
 
 function ordersServer(name: string): Promise<GrpcServer> {
   return grpcServer(ordersService, {
-    Get: (call, done) => {
+    Get: (call: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<unknown>) => {
       const { id } = call.request as OrderFields
       if (id === 'missing') return done({ code: status.NOT_FOUND, details: 'no such order' })
       if (id === 'slow') return void setTimeout(() => done(null, order({ id, items: 1, seenPath: name })), 5_000)
       done(null, order({ id, items: 3, seenPath: `${name} ${call.metadata.get('x-route')[0] ?? ''}` }))
     },
-    Watch: (call) => {
+    Watch: (call: ServerWritableStream<unknown, unknown>) => {
       for (const items of [1, 2, 3]) call.write(order({ id: (call.request as OrderFields).id, items, seenPath: name }))
       call.end()
     },

@@ -58,6 +58,8 @@ export class EnvoyProcess {
         ...['-c', file, '--concurrency', String(concurrency), '--log-level', 'warning'],
         // Without a base id of its own, a second Envoy on the machine could not start.
         ...['--use-dynamic-base-id', '--log-format', '%l %v'],
+        // Connections that a listener's old configuration serves are left with their next answer.
+        ...['--drain-strategy', 'immediate'],
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     )

@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import type { Any } from '@bufbuild/protobuf/wkt'
 import {
   type DeltaDiscoveryRequest,
   DeltaDiscoveryRequestSchema,
@@ -93,7 +94,7 @@ export class DiscoveryService {
     const outcome: PublishOutcome = { nodes: this.#streams.size, rejections: [], silent: [] }
     await Promise.all(
       [...this.#streams].map(async (stream) => {
-        const rejections = await stream.update(timeoutMs)
+        const rejections = await stream.update(set, timeoutMs)
         if (rejections === 'silent') outcome.silent.push(stream.node)
         else outcome.rejections.push(...rejections)
       }),
@@ -115,8 +116,13 @@ interface Subscription {
   /** Versions last sent. */
   sent: Map<string, string>
   /** The response not yet answered, or undefined. */
-  pending: { nonce: string; answered: (rejection: Rejection | undefined) => void } | undefined
+  pending:
+    | { nonce: string; answered: (rejection: Rejection | undefined) => void; answer: Promise<Rejection | undefined> }
+    | undefined
 }
+
+/** Clusters ask for their secrets as soon as they are there; listeners' secrets are asked for later. */
+const soonMs = 250
 
 /** One Envoy's stream. */
 class DiscoveryStream {
@@ -126,6 +132,8 @@ class DiscoveryStream {
   readonly #events: DiscoveryEvents
   readonly #subscriptions = new Map<ResourceType, Subscription>()
   #nonce = 0
+  /** Told of the next message. */
+  #listening: (() => void)[] = []
   #work: Promise<unknown> = Promise.resolve()
 
   constructor(call: GrpcCall, served: () => ResourceSet, events: DiscoveryEvents) {
@@ -175,19 +183,50 @@ class DiscoveryStream {
       subscription.sent.delete(name)
     }
     if (subscribed) void this.#send(type, subscription, false)
+    for (const heard of this.#listening.splice(0)) heard()
   }
 
-  /** Sends all that changed, type after type. */
-  update(timeoutMs: number): Promise<Rejection[] | 'silent'> {
+  /** Sends all that changed, type after type, until something is refused. @param set what was published last */
+  update(set: ResourceSet, timeoutMs: number): Promise<Rejection[] | 'silent'> {
     return this.#inTurn(async () => {
-      const rejections: Rejection[] = []
       for (const type of resourceTypes) {
-        const answer = await this.#sendAndWait(type, false, timeoutMs)
-        if (answer === 'silent') return 'silent'
-        if (answer) rejections.push(answer)
+        const refused = type === 'listener' ? await this.#tryOut(set, timeoutMs) : undefined
+        if (type === 'route') await this.#untilSubscribed(type, set[type], timeoutMs)
+        if (type === 'secret') await this.#untilSubscribed(type, set[type], soonMs)
+        const answer = refused ?? (await this.#sendAndWait(type, false, timeoutMs))
+        if (answer !== undefined) return answer === 'silent' ? answer : [answer]
       }
-      return rejections
+      return []
     })
+  }
+
+  /**
+   * A listener whose routes get another name would have none where Envoy refuses them. So Envoy is shown such routes before, in
+   * listeners that are nowhere and are taken away again.
+   */
+  async #tryOut({ trials }: ResourceSet, timeoutMs: number): Promise<Rejection | undefined | 'silent'> {
+    const listeners = this.#subscriptions.get('listener')
+    const known = this.#subscriptions.get('route')?.names
+    const unknown = [...(trials ?? [])].filter(([routes]) => !known?.has(routes)).map(([, trial]) => trial)
+    if (!listeners?.wildcard || unknown.length === 0) return undefined
+    const answer = await this.#inTime(this.#write('listener', listeners, unknown, []), timeoutMs)
+    const names = unknown.map(({ name }) => name)
+    await this.#inTime(this.#write('listener', listeners, [], names), timeoutMs)
+    return answer
+  }
+
+  /** Envoy asks for routes after it has taken the listeners that name them. */
+  async #untilSubscribed(
+    type: ResourceType,
+    resources: ReadonlyMap<string, unknown>,
+    timeoutMs: number,
+  ): Promise<void> {
+    const deadline = performance.now() + timeoutMs
+    const missing = () => [...resources.keys()].some((name) => !this.#subscriptions.get(type)?.names.has(name))
+    while (missing() && performance.now() < deadline) {
+      const heard = new Promise<void>((resolve) => this.#listening.push(resolve))
+      await this.#inTime(heard, deadline - performance.now())
+    }
   }
 
   /** Sends the removals, in the opposite order. */
@@ -200,6 +239,7 @@ class DiscoveryStream {
   close(): void {
     for (const subscription of this.#subscriptions.values()) subscription.pending?.answered(undefined)
     this.#subscriptions.clear()
+    for (const heard of this.#listening.splice(0)) heard()
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -215,8 +255,13 @@ class DiscoveryStream {
   ): Promise<Rejection | undefined | 'silent'> {
     const subscription = this.#subscriptions.get(type)
     if (!subscription) return undefined
-    const answer = this.#send(type, subscription, removals)
+    // What was sent because Envoy asked for it may not be answered yet.
+    const answer = this.#send(type, subscription, removals) ?? subscription.pending?.answer
     if (!answer) return undefined
+    return this.#inTime(answer, timeoutMs)
+  }
+
+  async #inTime<T>(answer: Promise<T>, timeoutMs: number): Promise<T | 'silent'> {
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<'silent'>((resolve) => {
       timer = setTimeout(resolve, timeoutMs, 'silent')
@@ -237,17 +282,27 @@ class DiscoveryStream {
     if (changed.length === 0 && removed.length === 0 && !greeting) return undefined
     for (const [name, { version }] of changed) subscription.sent.set(name, version)
     for (const name of removed) subscription.sent.delete(name)
+    const resources = changed.map(([name, { version, resource }]) => ({ name, version, resource }))
+    return this.#write(type, subscription, resources, removed)
+  }
+
+  /** @returns a promise of Envoy's answer */
+  #write(
+    type: ResourceType,
+    subscription: Subscription,
+    resources: { name: string; version: string; resource: Any }[],
+    removedResources: string[],
+  ): Promise<Rejection | undefined> {
     const nonce = String(++this.#nonce)
     const earlier = subscription.pending
+    let answered: (rejection: Rejection | undefined) => void = () => undefined
     const answer = new Promise<Rejection | undefined>((resolve) => {
-      subscription.pending = {
-        nonce,
-        answered: (rejection) => {
-          earlier?.answered(rejection)
-          resolve(rejection)
-        },
+      answered = (rejection) => {
+        earlier?.answered(rejection)
+        resolve(rejection)
       }
     })
+    subscription.pending = { nonce, answered, answer }
     this.#call.write(
       toBinary(
         DeltaDiscoveryResponseSchema,
@@ -255,8 +310,8 @@ class DiscoveryStream {
           typeUrl: typeUrls[type],
           nonce,
           systemVersionInfo: nonce,
-          resources: changed.map(([name, { version, resource }]) => ({ name, version, resource })),
-          removedResources: removed,
+          resources,
+          removedResources,
         }),
       ),
     )

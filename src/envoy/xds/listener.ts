@@ -1,5 +1,6 @@
 import type { ListenerRule, TelemetryRule } from '../../config/schema.ts'
 import { longestAnswer } from '../../protocol.ts'
+import { metadataNamespace } from '../names.ts'
 import { type EnvoyJson, extAuthz } from './filters.ts'
 import { type ListenerHttp, onlyAi } from './http/listener.ts'
 import { localReplies } from './local-reply.ts'
@@ -29,6 +30,10 @@ export function listenerConfig(
   return {
     name,
     address: { socket_address: { address: rule.address, port_value: rule.port } },
+    // A change beside the filter chains makes Envoy drain the old connections, which ask for the old routes.
+    ...(http.routes !== onlyAi.routes && {
+      metadata: { filter_metadata: { [metadataNamespace]: { routes: http.routes } } },
+    }),
     ...(http.ai && { per_connection_buffer_limit_bytes: downstreamBuffer }),
     filter_chains: [
       {

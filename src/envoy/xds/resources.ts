@@ -7,6 +7,7 @@ import { egressName, responderCluster } from '../names.ts'
 import { endpoints, poolClusterConfig, upstreamClusterConfig, usesEds } from './cluster.ts'
 import type { EnvoyJson } from './filters.ts'
 import { httpResources } from './http/resources.ts'
+import { trialListeners } from './http/trial.ts'
 import { egressListener, responderClusterConfig } from './inner.ts'
 import { listenerConfig, listenerSecretName } from './listener.ts'
 import { encodeResource, type ResourceType, resourceTypes } from './registry.ts'
@@ -22,7 +23,10 @@ export interface VersionedResource {
   version: string
   resource: Any
 }
-export type ResourceSet = Record<ResourceType, Map<string, VersionedResource>>
+export type ResourceSet = Record<ResourceType, Map<string, VersionedResource>> & {
+  /** By the name of a route configuration: a listener that is nowhere, to try the routes out in. */
+  trials?: Map<string, VersionedResource & { name: string }>
+}
 
 /**
  * The Envoy configuration that these rules mean.
@@ -71,19 +75,27 @@ export function envoyConfig(
       ),
       ...(topology.responds ? [[egressName, egressListener(socket)] as const] : []),
     ]),
-    route: new Map([[String(routes.name), routes], ...http.route]),
+    route: new Map([
+      // No listener would ask for it where each has routes of plain HTTP.
+      ...(http.listeners.size < Object.keys(rules.listeners).length ? [[String(routes.name), routes] as const] : []),
+      ...http.route,
+    ]),
   }
 }
 
 /** Encodes a configuration. @throws {Error} where a resource is not of its type: a bug, not a user's mistake */
 export function encodeConfig(config: EnvoyConfig): ResourceSet {
   const set = emptyResourceSet()
-  for (const type of resourceTypes)
-    for (const [name, json] of config[type]) {
-      const resource = encodeResource(type, json)
-      set[type].set(name, { resource, version: createHash('sha256').update(resource.value).digest('hex').slice(0, 16) })
-    }
-  return set
+  for (const type of resourceTypes) for (const [name, json] of config[type]) set[type].set(name, encode(type, json))
+  const trials = trialListeners(config).map(
+    ([routes, json]) => [routes, { name: String(json.name), ...encode('listener', json) }] as const,
+  )
+  return { ...set, trials: new Map(trials) }
+}
+
+function encode(type: ResourceType, json: EnvoyJson): VersionedResource {
+  const resource = encodeResource(type, json)
+  return { resource, version: createHash('sha256').update(resource.value).digest('hex').slice(0, 16) }
 }
 
 /** A set with nothing in it. */
