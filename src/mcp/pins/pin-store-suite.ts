@@ -111,6 +111,20 @@ export function pinStoreSuite(setUp: (now: () => number) => Promise<StoreUnderTe
     expect(store.pins('files').waiting.size).toBe(0)
   })
 
+  test('a gateway that does not know the last approval yet changes nothing by what it saw', async () => {
+    await store.see('files', [waitingFor(read)])
+    await store.approve('files', [of(read)], ann)
+    const before = store.pins('files')
+    // To it the approved definition is one that waits.
+    await store.see('files', [waitingFor(read)])
+    expect(store.pins('files')).toBe(before)
+    // Or it takes for approved what was so before.
+    await store.see('files', [waitingFor(changedRead)])
+    nowMs += settledMs
+    await store.see('files', [{ type: 'approved', tool: 'read', digest: digest(write) }])
+    expect([...store.pins('files').waiting.keys()]).toEqual(['read'])
+  })
+
   test('that something is still seen is noted now and then; what nobody sees is forgotten', async () => {
     await store.see('files', [waitingFor(read), waitingFor(write)])
     const before = store.pins('files')
