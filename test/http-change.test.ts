@@ -143,16 +143,19 @@ test('a route that now asks for a key is closed, on kept connections after one m
 test.each<[string, Partial<RouteInput>, string]>([
   ['in a filter that is new', { basicAuth: { usersFile: '/nonexistent/users' } }, '/nonexistent/users'],
   ['in a route', { requestHeaders: { set: { 'x-one': '%NOTHING%' } } }, 'NOTHING'],
-  ['in a service', { service: 'bad' }, 'nonexistent'],
+  ['in a service', { service: 'bad' }, 'Interval'],
+  ['in a service once more', { service: 'bad' }, 'Interval'],
 ])('what Envoy refuses changes nothing, and no request is lost: %s', async (_, part, words) => {
   const services: HttpInput['services'] = { a: { url: a.url } }
   const all: RouteInput = { name: 'all', match: { prefix: '/' }, service: 'a' }
   await put({ services, routes: [all] })
   const agent = new Agent({ keepAlive: true, maxSockets: 8 })
   const running = load(agent)
-  const bad = { url: 'https://bad.test', tls: { caFile: '/nonexistent/ca.pem' } }
+  const bad = { url: b.url, health: { interval: '0s' } }
   const outcome = await gateway.gateway.apply(
-    rulesSchema.parse(rulesOf({ services: { ...services, bad }, routes: [{ ...all, ...part }] })),
+    rulesSchema.parse(
+      rulesOf({ services: part.service === 'bad' ? { ...services, bad } : services, routes: [{ ...all, ...part }] }),
+    ),
   )
   await new Promise((resolve) => setTimeout(resolve, 300))
   const { answers, failures } = await running.stop()

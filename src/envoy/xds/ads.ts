@@ -89,6 +89,7 @@ export class DiscoveryService {
    * @returns when each has answered, or after `timeoutMs`
    */
   async publish(set: ResourceSet, timeoutMs = 10_000): Promise<PublishOutcome> {
+    const [lastSet, lastServed] = [this.#set, { ...this.#served }]
     this.#set = set
     for (const type of resourceTypes) this.#served[type] = new Map([...this.#served[type], ...set[type]])
     const outcome: PublishOutcome = { nodes: this.#streams.size, rejections: [], silent: [] }
@@ -99,6 +100,11 @@ export class DiscoveryService {
         else outcome.rejections.push(...rejections)
       }),
     )
+    if (outcome.rejections.length > 0) {
+      // An Envoy that comes now is not to be told of what is refused, nor are others again.
+      this.#set = lastSet
+      this.#served = lastServed
+    }
     return outcome
   }
 
@@ -117,7 +123,13 @@ interface Subscription {
   sent: Map<string, string>
   /** The response not yet answered, or undefined. */
   pending:
-    | { nonce: string; answered: (rejection: Rejection | undefined) => void; answer: Promise<Rejection | undefined> }
+    | {
+        nonce: string
+        /** Of the resources in it. */
+        names: readonly string[]
+        answered: (rejection: Rejection | undefined) => void
+        answer: Promise<Rejection | undefined>
+      }
     | undefined
 }
 
@@ -302,7 +314,7 @@ class DiscoveryStream {
         resolve(rejection)
       }
     })
-    subscription.pending = { nonce, answered, answer }
+    subscription.pending = { nonce, names: resources.map(({ name }) => name), answered, answer }
     this.#call.write(
       toBinary(
         DeltaDiscoveryResponseSchema,
@@ -329,6 +341,8 @@ class DiscoveryStream {
     if (subscription.pending?.nonce !== request.responseNonce && !rejection) return
     const { pending } = subscription
     subscription.pending = undefined
+    // What was refused counts as not sent: it may come again, and is to be refused again.
+    if (rejection) for (const name of pending?.names ?? []) subscription.sent.delete(name)
     pending?.answered(rejection)
   }
 }

@@ -25,7 +25,11 @@ const circuitBreakers = {
 
 /** Whether Envoy gets the endpoints over EDS; otherwise it resolves the name itself. */
 export function usesEds(upstream: Upstream): boolean {
-  return isIP(upstream.host) !== 0
+  return addressesOf(upstream).every(({ host }) => isIP(host) !== 0)
+}
+
+function addressesOf({ host, port, replicas = [] }: Upstream): readonly { host: string; port: number }[] {
+  return replicas.length > 0 ? replicas : [{ host, port }]
 }
 
 /** The cluster of one upstream: its address, its TLS, and the metadata by which stage 2 knows it. */
@@ -34,7 +38,12 @@ export function upstreamClusterConfig(upstream: Upstream): EnvoyJson {
     name: upstream.id,
     ...(usesEds(upstream)
       ? { type: 'EDS', eds_cluster_config: { eds_config: { ads: {}, resource_api_version: 'V3' } } }
-      : { type: 'LOGICAL_DNS', dns_lookup_family: 'ALL', respect_dns_ttl: true, load_assignment: endpoints(upstream) }),
+      : {
+          type: upstream.replicas ? 'STRICT_DNS' : 'LOGICAL_DNS',
+          dns_lookup_family: 'ALL',
+          respect_dns_ttl: true,
+          load_assignment: endpoints(upstream),
+        }),
     connect_timeout: `${upstream.connectTimeoutMs / 1000}s`,
     circuit_breakers: circuitBreakers,
     typed_extension_protocol_options: {
@@ -72,12 +81,10 @@ export function endpoints(upstream: Upstream): EnvoyJson {
     cluster_name: upstream.id,
     endpoints: [
       {
-        lb_endpoints: [
-          {
-            endpoint: { address: { socket_address: { address: upstream.host, port_value: upstream.port } } },
-            metadata: { filter_metadata: { [metadataNamespace]: { upstream: upstream.id } } },
-          },
-        ],
+        lb_endpoints: addressesOf(upstream).map(({ host, port }) => ({
+          endpoint: { address: { socket_address: { address: host, port_value: port } } },
+          metadata: { filter_metadata: { [metadataNamespace]: { upstream: upstream.id } } },
+        })),
       },
     ],
   }

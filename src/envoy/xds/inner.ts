@@ -1,4 +1,4 @@
-import { clusterHeader, egressName, egressSocket, responderCluster, responderSocket } from '../names.ts'
+import { clusterHeader, egressName, egressSocket, hostHeader, responderCluster, responderSocket } from '../names.ts'
 import type { EnvoyJson } from './filters.ts'
 
 /**
@@ -59,6 +59,7 @@ export function egressListener(socket: string): EnvoyJson {
                         match: { prefix: '/' },
                         request_headers_to_remove: [
                           clusterHeader,
+                          hostHeader,
                           'x-forwarded-proto',
                           'x-envoy-expected-rq-timeout-ms',
                         ],
@@ -69,6 +70,21 @@ export function egressListener(socket: string): EnvoyJson {
                 ],
               },
               http_filters: [
+                // A session is known to the replica that began it: what goes back to it says so.
+                {
+                  name: 'envoy.filters.http.stateful_session',
+                  typed_config: {
+                    '@type': 'type.googleapis.com/envoy.extensions.filters.http.stateful_session.v3.StatefulSession',
+                    session_state: {
+                      name: 'envoy.http.stateful_session.header',
+                      typed_config: {
+                        '@type':
+                          'type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState',
+                        name: hostHeader,
+                      },
+                    },
+                  },
+                },
                 {
                   name: 'envoy.filters.http.router',
                   typed_config: {
