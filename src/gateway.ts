@@ -6,6 +6,7 @@ import { DiscoveryService, type Rejection } from './envoy/xds/ads.ts'
 import { type EnvoyConfig, encodeConfig, envoyConfig } from './envoy/xds/resources.ts'
 import { compileGovernance, type GovernanceParts } from './governance/compile.ts'
 import type { Governance } from './governance/governance.ts'
+import { HttpProtocol } from './http/http.ts'
 import { HealthBook } from './llm/balance.ts'
 import { compileLlm } from './llm/compile.ts'
 import { LlmProtocol } from './llm/llm.ts'
@@ -126,6 +127,11 @@ export class Gateway {
     return change
   }
 
+  /** Other MCP tools are approved than before. */
+  toolsChanged(): void {
+    this.#mcp.toolsChanged()
+  }
+
   /** Stops to answer Envoy; plans are settled. */
   async stop(graceMs: number): Promise<void> {
     clearTimeout(this.#retireTimer)
@@ -172,7 +178,7 @@ export class Gateway {
       config: envoyConfig(rules, topology, this.#options.socket, (reference) =>
         this.#options.secrets.resolve(reference),
       ),
-      protocol: topology.responds ? new Protocols(protocol, mcp.protocol) : protocol,
+      protocol: new Protocols(protocol, topology.responds ? mcp.protocol : undefined, new HttpProtocol(governance)),
       mcp,
     }
   }
@@ -199,18 +205,21 @@ export function withMcp(topology: Topology, rule: Rules['mcp']): Topology {
   return { ...topology, upstreams: [...topology.upstreams, ...upstreams], responds }
 }
 
-/** Which protocol a request is of: its path says. */
+/** Which protocol a request is of: its route says, or its path. */
 class Protocols implements Protocol {
   readonly #llm: Protocol
-  readonly #mcp: Protocol
+  readonly #mcp: Protocol | undefined
+  readonly #http: Protocol
 
-  constructor(llm: Protocol, mcp: Protocol) {
+  constructor(llm: Protocol, mcp: Protocol | undefined, http: Protocol) {
     this.#llm = llm
     this.#mcp = mcp
+    this.#http = http
   }
 
   decide(request: AgentRequest): Decision | Promise<Decision> {
-    return (isMcpPath(request.path) ? this.#mcp : this.#llm).decide(request)
+    if (request.route !== undefined) return this.#http.decide(request)
+    return (this.#mcp && isMcpPath(request.path) ? this.#mcp : this.#llm).decide(request)
   }
 }
 

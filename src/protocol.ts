@@ -16,19 +16,22 @@ export interface AgentRequest {
   readonly headers: ReadonlyMap<string, string>
   /** The TCP port that took the connection: it tells the listener. 0: not known. */
   readonly port: number
+  /** The route of plain HTTP that took it, by its name in the rules. */
+  readonly route?: string | undefined
   readonly body: Uint8Array
   /** performance.now() at arrival. */
   readonly arrived: number
 }
 
 /**
- * Stage 1's answer: an answer of our own, a plan, or an answer that takes time or is a stream, which the service gives
- * itself behind Envoy (the *responder*).
+ * Stage 1's answer: an answer of our own, a plan, an answer that takes time or is a stream, which the service gives itself
+ * behind Envoy (the *responder*), or leave to go where Envoy's own route leads.
  */
 export type Decision =
   | { type: 'answer'; answer: LocalAnswer }
   | { type: 'plan'; plan: Plan }
   | { type: 'respond'; respond: Responder }
+  | { type: 'pass'; set: [name: string, value: string][]; remove: readonly string[] }
 
 /**
  * Answers a request that Envoy brings to the service itself. What stage 1 saw of it need not be read again; its body is
@@ -138,6 +141,8 @@ export interface Upstream {
   readonly serverName?: string | undefined
   /** PEM file of the authorities to trust; the system's where absent. */
   readonly caFile?: string | undefined
+  /** Each address is a host of its own, so that a session can go back to its own: those the name has, or these where there are any. */
+  readonly replicas?: readonly { readonly host: string; readonly port: number }[] | undefined
 }
 
 /** Upstreams in the order in which one request's attempts go through them. */

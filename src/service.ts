@@ -11,7 +11,6 @@ import { KeySets } from './identity/jwks.ts'
 import { Ledger } from './limits/ledger.ts'
 import type { HealthBook } from './llm/balance.ts'
 import { PriceBook } from './llm/prices.ts'
-import { MemoryPinStore } from './mcp/pins/memory-pin-store.ts'
 import { ToolPins } from './mcp/pins/tool-pins.ts'
 import { checkExpressions } from './policy/check.ts'
 import { validateRuleFiles } from './rule-check.ts'
@@ -48,6 +47,7 @@ export class Service {
   readonly #alerts: Alerts
   readonly #usage: UsageRecorder
   readonly #pins: ToolPins
+  readonly #pinWatch: () => void
   #watch: { stop(): void } | undefined
   #stopping = false
   #api: { url: string; stop(): Promise<void> } | undefined
@@ -97,13 +97,14 @@ export class Service {
       },
     })
     this.#pins = new ToolPins({
-      store: backend.pins ?? new MemoryPinStore(),
+      store: backend.pins,
       report: ({ findings, ...event }) => {
         metrics.pin(event)
         log.warn({ ...event, findings: findings.slice(0, 10) }, 'a tool is not as it was approved')
       },
       failed: report,
     })
+    this.#pinWatch = backend.pins.watch(() => this.gateway.toolsChanged())
     this.gateway = new Gateway({
       socket: options.socket,
       transport: options.transport,
@@ -193,6 +194,7 @@ export class Service {
     await this.#ledger.close()
     await this.#usage.close()
     await this.#alerts.close()
+    this.#pinWatch()
     await this.#pins.close()
     await this.#options.backend.close()
     this.#secrets.stop()

@@ -108,6 +108,7 @@ export async function startGateway(
     governance,
     report: (error, requestId) => reports.push({ error, requestId }),
   })
+  const unwatch = pins.watch(() => gateway.toolsChanged())
   await gateway.start()
   const envoy = new EnvoyProcess({
     binary: await findEnvoy(process.env, (message) => process.stderr.write(`${message}\n`)),
@@ -147,6 +148,7 @@ export async function startGateway(
         return record
       }),
     async stop() {
+      unwatch()
       await envoy.stop(0)
       await gateway.stop(0)
       await ledger.close()

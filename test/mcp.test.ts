@@ -33,6 +33,7 @@ let gateway: TestGateway
 let input: RulesInput
 let old: Awaited<ReturnType<typeof startOldServer>>
 let fresh: Awaited<ReturnType<typeof startNewServer>>
+let twins: Awaited<ReturnType<typeof startOldServer>>[]
 let keyed: number
 let oauth: number
 const keys: Record<string, string> = {}
@@ -43,6 +44,7 @@ const shown: { headers: IncomingHttpHeaders; body: string }[] = []
 
 beforeAll(async () => {
   ;[old, fresh] = await Promise.all([startOldServer(), startNewServer()])
+  twins = await Promise.all([startOldServer(), startOldServer(), startOldServer()])
   seen = await upstream((request, response) => {
     let body = ''
     request.on('data', (piece) => {
@@ -87,6 +89,7 @@ beforeAll(async () => {
         every: everything,
         old: { type: 'http', url: old.url, approval: 'tool.name == "test_image_content"' },
         fresh: { type: 'http', url: fresh.url, approval: 'tool.name == "test_image_content"' },
+        twins: { type: 'http', url: 'http://localhost/mcp', replicas: twins.map(({ url }) => new URL(url).host) },
         dead: { type: 'http', url: `http://127.0.0.1:${await freePort()}/mcp`, listTimeout: '500ms' },
         must: { type: 'http', url: `http://127.0.0.1:${await freePort()}/mcp`, onFailure: 'fail' },
         seen: {
@@ -108,6 +111,7 @@ beforeAll(async () => {
         every: { servers: ['every'] },
         old: { servers: ['old'] },
         fresh: { servers: ['fresh'], origins: ['https://app.example.com'] },
+        twins: { servers: ['twins'] },
         must: { servers: ['every', 'must'] },
         seen: { servers: ['seen'] },
         crash: { servers: ['crash', 'fresh'] },
@@ -144,7 +148,7 @@ const tokens: { authorization: string | undefined; form: URLSearchParams }[] = [
 
 afterAll(async () => {
   await gateway?.stop()
-  await Promise.all([old?.stop(), fresh?.stop(), seen?.close()])
+  await Promise.all([old?.stop(), fresh?.stop(), seen?.close(), ...(twins ?? []).map((twin) => twin.stop())])
 })
 
 const url = (endpoint: string) => new URL(`${gateway.url}/mcp${endpoint}`)
@@ -433,6 +437,20 @@ describe('sessions', () => {
     expect((await post('/old', list, header)).status).toBe(404)
   })
 
+  test('every message of a session reaches the replica that began it', async () => {
+    const clients = await Promise.all(Array.from({ length: 9 }, () => connect('/twins')))
+    expect(twins.filter(({ sessions }) => sessions.size > 0).length).toBeGreaterThan(1)
+    const counts = twins.map(({ sessions }) => sessions.size)
+    for (let i = 0; i < 5; i++)
+      for (const client of clients) {
+        const { content } = await client.callTool({ name: 'twins_test_simple_text', arguments: {} })
+        expect(content).toHaveLength(1)
+      }
+    // A session that had come to another replica would have been begun anew there.
+    expect(twins.map(({ sessions }) => sessions.size)).toEqual(counts)
+    for (const client of clients) await client.close()
+  })
+
   test('a server that lost its sessions gets new ones behind the client’s back, and the client hears of it', async () => {
     const client = await connect('/old')
     let changed = 0
@@ -483,8 +501,14 @@ test('tools that nobody has approved are neither listed nor callable, and at onc
   await expect(client.callTool({ name: 'pinned_test_simple_text', arguments: {} })).rejects.toThrow('Unknown tool')
   await eventually(() => expect(gateway.pins.pins('pinned').waiting.size).toBeGreaterThan(3))
   expect(gateway.pinned[0]).toMatchObject({ server: 'pinned', why: 'new', held: true })
+  let changed = 0
+  client.setNotificationHandler(ToolListChangedNotificationSchema, () => {
+    changed++
+  })
+  await new Promise((resolve) => setTimeout(resolve, 200))
   const { digest } = gateway.pins.pins('pinned').waiting.get('test_simple_text')!
   await gateway.pins.approve('pinned', [{ tool: 'test_simple_text', digest }], { by: 'ann' })
+  await eventually(() => expect(changed).toBeGreaterThan(0))
   expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['pinned_test_simple_text'])
   expect((await client.callTool({ name: 'pinned_test_simple_text', arguments: {} })).content).toHaveLength(1)
   await client.close()

@@ -117,6 +117,17 @@ const upstreamTls = z
 const httpBase = {
   url: baseUrl.describe('Its endpoint: https://mcp.example.com/mcp'),
   tls: upstreamTls.optional(),
+  replicas: z
+    .array(
+      z
+        .string()
+        .regex(/^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/, 'must be an address with a port: 10.0.0.7:8080'),
+    )
+    .max(100)
+    .default([])
+    .describe(
+      'Where its replicas are; default: every address that the URL’s host has. A session stays with the one that began it.',
+    ),
   connectTimeout: duration.default('5s').describe('How long a connection, with its TLS handshake, may take to open'),
   credential: credential.optional(),
 }

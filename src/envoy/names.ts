@@ -33,6 +33,9 @@ export const responderRoute = 'responder'
 /** The listener by which the service's own calls go out, and its routes. */
 export const egressName = 'egress'
 
+/** Names the host that a call of the service's own went to, and, on the way out, the one that it is to go to. */
+export const hostHeader = 'x-chaperone-host'
+
 /** The unix sockets beside the service's own: of its HTTP server, and of Envoy's listener for its calls. */
 export function responderSocket(socket: string): string {
   return `${socket}.http`

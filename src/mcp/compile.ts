@@ -82,6 +82,12 @@ export function mcpTopology({ servers, endpoints }: McpRule): { upstreams: Upstr
   return { upstreams, responds: Object.keys(servers).length + Object.keys(endpoints).length > 0 }
 }
 
+/** `host:port`, where an IPv6 address stands in brackets. */
+function replicaOf(text: string): { host: string; port: number } {
+  const { hostname, port } = new URL(`tcp://${text}`)
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) }
+}
+
 /** Where an HTTP server is; undefined for what is none. */
 function upstreamOf(name: string, rule: McpServerRule): Upstream | undefined {
   if (rule.type === 'stdio') return undefined
@@ -96,6 +102,7 @@ function upstreamOf(name: string, rule: McpServerRule): Upstream | undefined {
     connectTimeoutMs: durationMs(rule.connectTimeout),
     serverName: rule.tls?.serverName,
     caFile: rule.tls?.caFile,
+    replicas: rule.replicas.map(replicaOf),
   } as const
   const hash = createHash('sha256').update(JSON.stringify(address)).digest('hex').slice(0, 10)
   return { id: `mcp/${name}@${hash}`, ...address }

@@ -85,6 +85,11 @@ export class McpState {
     }
   }
 
+  /** Other tools are approved than before. */
+  toolsChanged(): void {
+    this.#listening.toolsChanged()
+  }
+
   /** Ends streams in the ways of their eras, then the servers. */
   async stop(): Promise<void> {
     this.#listening.stop()

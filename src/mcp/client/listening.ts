@@ -38,6 +38,11 @@ export class Listening {
     }
   }
 
+  /** Somebody approved tools, or took it back: clients look at their lists again. */
+  toolsChanged(): void {
+    for (const stream of this.#streams) stream.notify('notifications/tools/list_changed', {})
+  }
+
   /** Ends all streams, each in the way of its era. */
   stop(): void {
     for (const stream of [...this.#streams]) stream.end()

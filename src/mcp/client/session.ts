@@ -21,8 +21,8 @@ interface Sealed {
   /** The client's capabilities and what it says it is. */
   c: JsonObject
   n: JsonObject
-  /** The servers' sessions: id (null: none), revision, capabilities. */
-  s: Record<string, [id: string | null, version: string, capabilities: JsonObject]>
+  /** The servers' sessions: id (null: none), revision, capabilities, replica. */
+  s: Record<string, [id: string | null, version: string, capabilities: JsonObject, host: string | null]>
 }
 
 /** What is alive of a session in this process, and in no other. */
@@ -90,7 +90,7 @@ export class ClientSession implements SessionHolder {
   sealed(sealer: Sealer, bound: string, expires: number): string {
     const s: Sealed['s'] = {}
     for (const [name, { session, capabilities }] of [...this.#inner, ...this.live.later])
-      s[name] = [session.id ?? null, session.version, capabilities]
+      s[name] = [session.id ?? null, session.version, capabilities, session.host ?? null]
     const content: Sealed = { i: this.id, v: this.version, c: this.capabilities, n: this.clientInfo, s }
     return sealer.seal('session', bound, content, expires)
   }
@@ -134,8 +134,8 @@ export class Sessions {
     const { i, v, c, n, s } = opened.value as Sealed
     if (this.#ended.has(i)) throw noSession('The session was ended.')
     const inner = new Map<string, Inner>()
-    for (const [name, [id, version, capabilities]] of Object.entries(s))
-      inner.set(name, { session: { id: id ?? undefined, version }, capabilities })
+    for (const [name, [id, version, capabilities, host]] of Object.entries(s))
+      inner.set(name, { session: { id: id ?? undefined, version, host: host ?? undefined }, capabilities })
     return new ClientSession(i, v, isObject(c) ? c : {}, isObject(n) ? n : {}, inner, this.#liveOf(i))
   }
 

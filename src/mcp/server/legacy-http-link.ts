@@ -20,8 +20,12 @@ export interface ServerSession {
   /** Mcp-Session-Id; undefined: the server has no sessions. */
   readonly id: string | undefined
   readonly version: string
+  /** The replica that began it, in Envoy's words. */
+  readonly host?: string | undefined
 }
 
+/** As of Envoy's listener for the service's calls. */
+const hostHeader = 'x-chaperone-host'
 /** Request ids in one session must differ, also where several of these services use it: they begin with chance. */
 const prefix = Math.random().toString(36).slice(2, 8)
 let lastId = 0
@@ -59,7 +63,7 @@ export class LegacyHttpLink implements Link {
     const info = initializedInfo(server.name, result)
     const link = new LegacyHttpLink(
       server,
-      { id: posted.header('mcp-session-id'), version: info.version },
+      { id: posted.header('mcp-session-id'), version: info.version, host: posted.header(hostHeader) },
       info,
       client,
     )
@@ -214,8 +218,9 @@ export class LegacyHttpLink implements Link {
   }
 
   #headers(): readonly (readonly [string, string])[] {
-    const { id, version } = this.session
+    const { id, version, host } = this.session
     const headers: (readonly [string, string])[] = [...this.#client.headers]
+    if (host !== undefined) headers.push([hostHeader, host])
     if (id !== undefined) headers.push(['mcp-session-id', id])
     // 2025-06-18 made it a must; servers before ignore it.
     headers.push(['mcp-protocol-version', version])
