@@ -34,6 +34,7 @@ const allowed: Record<string, readonly string[]> = {
     'llm/embeddings',
     'llm/replies',
   ],
+  http: ['limits', 'protocol.ts'],
   mcp: ['config', 'identity', 'limits', 'protocol.ts', 'json.ts', 'sse.ts'],
   telemetry: [],
   'envoy/wire': ['protocol.ts', 'envoy'],

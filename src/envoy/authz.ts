@@ -32,8 +32,8 @@ export function check(
   const told = request.headers.get(requestIdHeader)
   const mayStay = told !== undefined && told.length <= longestRequestId && !plans.has(told) && !responder.has(told)
   const id = mayStay ? told : randomUUID()
-  const { method, path, headers, port, body } = request
-  const known: AgentRequest = { id, method, path, headers, port, body, arrived: performance.now() }
+  const { method, path, headers, port, route, body } = request
+  const known: AgentRequest = { id, method, path, headers, port, route, body, arrived: performance.now() }
   try {
     const decision = protocol.decide(known)
     if (!(decision instanceof Promise)) return encodeDecision(decision, id, id === told, plans, responder)
@@ -58,6 +58,10 @@ function encodeDecision(
     return encodeAnswer(decision.answer)
   }
   let headers: [string, string][]
+  if (decision.type === 'pass') {
+    if (!idStays) decision.set.push([requestIdHeader, id])
+    return encodeAllowed(decision.set, decision.remove)
+  }
   if (decision.type === 'respond') {
     responder.expect(id, decision.respond)
     headers = [

@@ -8,7 +8,10 @@ import { writer } from './writer.ts'
 export type CheckedRequest = Omit<AgentRequest, 'id' | 'arrived'>
 
 const checkRequest = { attributes: lengthTag(1) }
-const attributeContext = { destination: lengthTag(2), request: lengthTag(4) }
+const attributeContext = { destination: lengthTag(2), request: lengthTag(4), contextExtensions: lengthTag(10) }
+const mapEntry = { key: lengthTag(1), value: lengthTag(2) }
+/** What Envoy's configuration adds on routes of plain HTTP. */
+const routeExtension = 'route'
 const peer = { address: lengthTag(1) }
 const address = { socketAddress: lengthTag(1) }
 const socketAddress = { port: varintTag(3) }
@@ -31,6 +34,8 @@ class HttpRequest {
   readonly headers: WireHeaders
   /** Of the listener that took the connection. */
   port = 0
+  /** Of plain HTTP. */
+  route: string | undefined
   body: Uint8Array = noBytes
   rawBody: Uint8Array = noBytes
 
@@ -54,8 +59,8 @@ export function decodeCheckRequest(bytes: Uint8Array): CheckedRequest {
     else reader.skip(tag)
   }
   if (!found) throw new Error('a check without an HTTP request')
-  const { method, path, headers, port, body, rawBody } = http
-  return { method, path, headers, port, body: rawBody.length > 0 ? rawBody : body }
+  const { method, path, headers, port, route, body, rawBody } = http
+  return { method, path, headers, port, route, body: rawBody.length > 0 ? rawBody : body }
 }
 
 /** @returns whether the HTTP request was in it */
@@ -66,6 +71,7 @@ function readAttributes(reader: Reader, http: HttpRequest): boolean {
     const tag = reader.tag()
     if (tag === attributeContext.request) found = readRequest(reader, http) || found
     else if (tag === attributeContext.destination) readInto(reader, peer.address, http, readAddress)
+    else if (tag === attributeContext.contextExtensions) readExtension(reader, http)
     else reader.skip(tag)
   }
   reader.leave(outer)
@@ -86,6 +92,20 @@ function readInto(
     else reader.skip(tag)
   }
   reader.leave(outer)
+}
+
+function readExtension(reader: Reader, http: HttpRequest): void {
+  let key = ''
+  let value = ''
+  const outer = reader.enter()
+  while (!reader.done) {
+    const tag = reader.tag()
+    if (tag === mapEntry.key) key = reader.text()
+    else if (tag === mapEntry.value) value = reader.text()
+    else reader.skip(tag)
+  }
+  reader.leave(outer)
+  if (key === routeExtension) http.route = value
 }
 
 const readPort = (reader: Reader, http: HttpRequest): void => {
@@ -142,13 +162,14 @@ function readHttpRequest(reader: Reader, http: HttpRequest): void {
 
 const checkResponse = { status: 1, deniedResponse: 2, okResponse: 3 }
 const rpcStatus = { code: 1 }
-const okResponse = { headers: 2 }
+const okResponse = { headers: 2, headersToRemove: 5 }
 const deniedResponse = { status: 1, headers: 2, body: 3 }
 const httpStatus = { code: 1 }
 
-/** Encodes a CheckResponse that lets the request go on with these headers overwritten. */
-export function encodeAllowed(headers: [name: string, value: string][]): Uint8Array {
+/** Encodes a CheckResponse that lets the request go on with these headers overwritten, and others taken off. */
+export function encodeAllowed(headers: [name: string, value: string][], remove: readonly string[] = []): Uint8Array {
   writer.start()
+  for (const name of remove) writer.text(okResponse.headersToRemove, name)
   writeOverwrites(writer, okResponse.headers, headers, 'value')
   writer.nest(checkResponse.okResponse, 0)
   const end = writer.written

@@ -13,11 +13,11 @@ const filter = (expression: string): EnvoyJson => ({
 
 const ours = `xds.route_name.startsWith("${httpRoutePrefix}")`
 const asItIs =
-  'response.code_details == "direct_response" || ("content-type" in request.headers && request.headers["content-type"].startsWith("application/grpc"))'
+  'response.code_details == "direct_response" || response.code_details.startsWith("ext_authz_denied") || ("content-type" in request.headers && request.headers["content-type"].startsWith("application/grpc"))'
 
 /**
- * What Envoy's own answers on routes of plain HTTP look like: what the rules say to answer stays as it is, gRPC has its
- * status, and all else is JSON that names the rule.
+ * What Envoy's own answers on routes of plain HTTP look like: what the rules or a server that was asked say to answer stays as
+ * it is, gRPC has its status, and all else is JSON that names the rule.
  */
 export function httpReplies(): EnvoyJson[] {
   return [

@@ -1,4 +1,5 @@
 import type { HttpRouteRule } from '../../../config/http.ts'
+import { targetsOf } from '../../../config/http-check.ts'
 import type { EnvoyJson } from '../filters.ts'
 import { routeAction } from './action.ts'
 import { type FilterContext, type RouteFilter, switchedOff } from './filter.ts'
@@ -14,6 +15,9 @@ export function filtersOf(route: HttpRouteRule, context: FilterContext): readonl
 }
 
 export const decideFilter = 'envoy.filters.http.ext_authz'
+
+/** Headers of the gateway's own: no client is to say them to a service, or to show it a key of ours. */
+const ownHeaders = ['x-chaperone-key', 'x-chaperone-user', 'x-chaperone-team']
 
 /** Stage 1 on a governed route: the service is told which route it is, and needs no body. */
 function decided(name: string): EnvoyJson {
@@ -36,12 +40,14 @@ export function httpRoute(
   const onRoute = Object.fromEntries(filters.map(({ name, onRoute }) => [name, onRoute]))
   if (decides) onRoute[decideFilter] = route.governed ? decided(route.name) : switchedOff
   const { responseHeaders, respond } = route
+  // On governed routes the service says them, or takes them off.
+  const ours = route.governed || targetsOf(route).length === 0 ? [] : ownHeaders
   const set = { ...(respond?.contentType && { 'content-type': respond.contentType }), ...responseHeaders.set }
   return {
     name: `${httpRoutePrefix}${route.name}`,
     match: routeMatch(route.match),
     ...routeAction(route, rules.http.services),
-    ...headerChanges('request', route.requestHeaders),
+    ...headerChanges('request', { ...route.requestHeaders, remove: [...route.requestHeaders.remove, ...ours] }),
     ...headerChanges('response', { ...responseHeaders, set }),
     ...(Object.keys(onRoute).length > 0 && { typed_per_filter_config: onRoute }),
   }
