@@ -34,7 +34,7 @@ export const csrf = z
   .strictObject({
     origins: origins.default([]).describe('Origins that may change something, beside the request’s own host'),
   })
-  .describe('Refuses requests that change something and come from pages of other origins')
+  .describe('Refuses requests that change something and do not say that they come from a page of a known origin')
 
 export const jwt = z
   .strictObject({
