@@ -371,6 +371,13 @@ describe('keys and passwords', () => {
     expect((await get('/key-query', { headers: { 'x-api-key': 'acme-secret' } })).status).toBe(401)
   })
 
+  test('Envoy does not show the keys', async () => {
+    const { status, body } = await gateway.envoy.admin('/config_dump')
+    expect(status).toBe(200)
+    expect(body).toContain('api_key_auth')
+    expect(body).not.toContain('acme-secret')
+  })
+
   test('a name and a password', async () => {
     const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
     expect((await get('/basic', { headers: basic('admin:secret') })).status).toBe(200)
