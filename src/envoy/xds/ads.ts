@@ -288,7 +288,9 @@ class DiscoveryStream {
     const served = this.#served()[type]
     const wanted = (name: string) => subscription.wildcard || subscription.names.has(name)
     const changed = [...served].filter(([name, { version }]) => wanted(name) && subscription.sent.get(name) !== version)
-    const removed = removals ? [...subscription.sent.keys()].filter((name) => !served.has(name)) : []
+    // Envoy gives routes up by itself, with the last connection of the listener that had them, and takes no removal.
+    const removable = removals && type !== 'route'
+    const removed = removable ? [...subscription.sent.keys()].filter((name) => !served.has(name)) : []
     // The first answer to a wildcard subscription is sent even when empty: Envoy waits for it to finish its start.
     const greeting = subscription.wildcard && subscription.sent.size === 0 && subscription.pending === undefined
     if (changed.length === 0 && removed.length === 0 && !greeting) return undefined
