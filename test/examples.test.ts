@@ -51,6 +51,8 @@ function kindOf({ properties }: Schema): string {
 
 /** Kinds inside of kinds are the same whatever is around them: a credential is one for servers of each kind. */
 function pathOf(path: string, alternative: Schema): string {
+  // A string is matched in the same ways wherever one is.
+  if (alternative.properties?.exact && alternative.properties.regex) return '(matcher)'
   const kind = kindOf(alternative)
   return kind === '' ? path : `${path.replace(/\([^)]*\)/g, '')}${kind}`
 }

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
@@ -38,6 +40,11 @@ let keyed: number
 let oauth: number
 const keys: Record<string, string> = {}
 
+const directory = mkdtempSync(join(tmpdir(), 'chaperone-mcp-'))
+/** A REST API, and what it was asked. */
+let rest: Awaited<ReturnType<typeof upstream>>
+const rested: string[] = []
+
 /** A server of the test's own, for what it is shown. */
 let seen: Awaited<ReturnType<typeof upstream>>
 const shown: { headers: IncomingHttpHeaders; body: string }[] = []
@@ -70,6 +77,27 @@ beforeAll(async () => {
     })
   })
   process.env.MCP_SECRET = 's3cret'
+  rest = await upstream((request, response) => {
+    rested.push(`${request.method} ${request.url} ${request.headers.authorization}`)
+    request.resume()
+    response.setHeader('content-type', 'application/json')
+    if (request.url!.includes('404')) response.writeHead(404).end('{"message":"no such pet"}')
+    else response.end('{"name":"Rex"}')
+  })
+  const pet = { parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }] }
+  writeFileSync(
+    join(directory, 'api.json'),
+    JSON.stringify({
+      openapi: '3.1.0',
+      info: { title: 'Pets', version: '1' },
+      paths: {
+        '/pets/{id}': {
+          get: { operationId: 'getPet', summary: 'One pet', ...pet },
+          delete: { operationId: 'dropPet', ...pet },
+        },
+      },
+    }),
+  )
   process.env.MCP_SEAL = randomBytes(32).toString('base64')
   keyed = await freePort()
   oauth = await freePort()
@@ -90,6 +118,13 @@ beforeAll(async () => {
         old: { type: 'http', url: old.url, approval: 'tool.name == "test_image_content"' },
         fresh: { type: 'http', url: fresh.url, approval: 'tool.name == "test_image_content"' },
         twins: { type: 'http', url: 'http://localhost/mcp', replicas: twins.map(({ url }) => new URL(url).host) },
+        api: {
+          type: 'openapi',
+          document: join(directory, 'api.json'),
+          url: `${rest.url}/v2`,
+          credential: { type: 'bearer', token: '${env:MCP_SECRET}' },
+          operations: { dropPet: { hide: true } },
+        },
         dead: { type: 'http', url: `http://127.0.0.1:${await freePort()}/mcp`, listTimeout: '500ms' },
         must: { type: 'http', url: `http://127.0.0.1:${await freePort()}/mcp`, onFailure: 'fail' },
         seen: {
@@ -112,6 +147,7 @@ beforeAll(async () => {
         old: { servers: ['old'] },
         fresh: { servers: ['fresh'], origins: ['https://app.example.com'] },
         twins: { servers: ['twins'] },
+        api: { servers: ['api'] },
         must: { servers: ['every', 'must'] },
         seen: { servers: ['seen'] },
         crash: { servers: ['crash', 'fresh'] },
@@ -148,7 +184,14 @@ const tokens: { authorization: string | undefined; form: URLSearchParams }[] = [
 
 afterAll(async () => {
   await gateway?.stop()
-  await Promise.all([old?.stop(), fresh?.stop(), seen?.close(), ...(twins ?? []).map((twin) => twin.stop())])
+  rmSync(directory, { recursive: true, force: true })
+  await Promise.all([
+    old?.stop(),
+    fresh?.stop(),
+    seen?.close(),
+    rest?.close(),
+    ...(twins ?? []).map((twin) => twin.stop()),
+  ])
 })
 
 const url = (endpoint: string) => new URL(`${gateway.url}/mcp${endpoint}`)
@@ -208,7 +251,8 @@ async function post(
     body: typeof message === 'string' ? message : JSON.stringify(message),
   })
   const text = await response.text()
-  const json = text.startsWith('event:') || text.startsWith('data:') ? (/^data: (.*)$/m.exec(text)?.[1] ?? '{}') : text
+  const streamed = response.headers.get('content-type')?.includes('event-stream')
+  const json = streamed ? (/^data: (.*)$/m.exec(text)?.[1] ?? '{}') : text
   return { status: response.status, headers: response.headers, json: json === '' ? {} : JSON.parse(json) }
 }
 
@@ -554,6 +598,29 @@ test('a server sees the gateway’s credentials and none of the client’s', asy
   const record = gateway.mcpRecords.at(-1)!
   expect(record).toMatchObject({ server: 'seen', name: 'look', arguments: { q: 'string(12)' } })
   expect(JSON.stringify(record)).not.toContain('secret words')
+})
+
+test.each([
+  ['old', connect],
+  ['new', connectModern],
+] as const)('the operations of an API are tools for a client of the %s era', async (_, open) => {
+  const client = await open('/api')
+  const { tools } = await client.listTools()
+  expect(tools.map(({ name }) => name)).toEqual(['api_getPet'])
+  expect(tools[0]).toMatchObject({ description: 'One pet', annotations: { readOnlyHint: true } })
+  const call = (id: string) => client.callTool({ name: 'api_getPet', arguments: { id } })
+  expect(await call('7/../8')).toMatchObject({ structuredContent: { name: 'Rex' } })
+  expect(rested.at(-1)).toBe('GET /v2/pets/7%2F..%2F8 Bearer s3cret')
+  expect(await call('404')).toMatchObject({
+    isError: true,
+    content: [{ text: 'HTTP 404' }, { text: '{"message":"no such pet"}' }],
+  })
+  expect(await client.callTool({ name: 'api_getPet', arguments: {} })).toMatchObject({
+    isError: true,
+    content: [{ text: 'The argument "id" is missing.' }],
+  })
+  await expect(client.callTool({ name: 'api_dropPet', arguments: { id: '1' } })).rejects.toThrow()
+  await client.close()
 })
 
 test('a client without a token learns who gives them', async () => {

@@ -24,8 +24,27 @@ function findingsIn(text: string, kind: 'errors' | 'warnings' = 'errors'): strin
 const azure = 'type: azure-openai, baseUrl: "https://r.openai.azure.com"'
 const key = '"${env:K}"'
 
+const notes = 'notes: { type: http, url: "http://notes/mcp" }'
+
 describe('what is wrong', () => {
   test.each([
+    // MCP
+    [
+      `mcp: { servers: { ${notes} }, endpoints: { default: { servers: [nots] } } }`,
+      'mcp.endpoints.default.servers[0]: there is no server "nots" → notes',
+    ],
+    [
+      `mcp: { servers: { ${notes}, a: { type: stdio, command: a, prefix: notes } } }`,
+      'mcp.servers: notes and a have the same prefix notes; their tools could not be told apart',
+    ],
+    [
+      'mcp: { servers: { a: { type: stdio, command: a, prefix: "" }, b: { type: stdio, command: b, prefix: "" } }, endpoints: { all: {} } }',
+      'mcp.endpoints.all.servers: a and b have no prefix; their tools could not be told apart',
+    ],
+    [
+      'mcp: { servers: { a: { type: http, url: "http://a/mcp", replicas: ["10.0.0.1:80", "b:80"] } } }',
+      /^mcp\.servers\.a\.replicas: must be either all IP addresses or all names/,
+    ],
     // Listeners
     [
       'listeners: { a: { port: 1 }, b: { port: 1, address: "::1" } }',

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { checkHttp } from './http-check.ts'
 import type { Path } from './path.ts'
 import type { Rules } from './schema.ts'
@@ -22,6 +23,7 @@ export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding
     ...identities(rules),
     ...budgets(rules),
     ...guards(rules),
+    ...mcpServers(rules),
     ...http.errors,
   ]
   const used = new Set(Object.values(rules.models).flatMap(({ targets }) => targets.map(({ provider }) => provider)))
@@ -41,6 +43,43 @@ function something({ models, providers, mcp, http }: Rules): Finding[] {
   return empty
     ? [{ path: [], message: 'there is nothing to serve: it needs models with providers, mcp.servers or http.routes' }]
     : []
+}
+
+function mcpServers({ mcp }: Rules): Finding[] {
+  const findings: Finding[] = []
+  const names = Object.keys(mcp.servers)
+  for (const [name, server] of Object.entries(mcp.servers)) {
+    if (!('replicas' in server)) continue
+    const kinds = new Set(
+      server.replicas.map((replica) => isIP(replica.replace(/:\d+$/, '').replace(/[[\]]/g, '')) !== 0),
+    )
+    if (kinds.size > 1)
+      findings.push({
+        path: ['mcp', 'servers', name, 'replicas'],
+        message: 'must be either all IP addresses or all names: Envoy resolves all of them or none',
+      })
+  }
+  const endpoints = Object.entries(mcp.endpoints)
+  for (const [endpoint, { servers }] of endpoints.length > 0 ? endpoints : [['', { servers: undefined }] as const]) {
+    const path: Path = endpoint === '' ? ['mcp', 'servers'] : ['mcp', 'endpoints', endpoint, 'servers']
+    const seen = new Map<string, string>()
+    for (const [index, name] of (servers ?? names).entries()) {
+      const rule = Object.hasOwn(mcp.servers, name) ? mcp.servers[name] : undefined
+      if (!rule) {
+        findings.push({ path: [...path, index], ...unknownName('server', name, names) })
+        continue
+      }
+      const prefix = rule.prefix ?? name
+      const other = seen.get(prefix)
+      if (other !== undefined)
+        findings.push({
+          path,
+          message: `${other} and ${name} have ${prefix === '' ? 'no prefix' : `the same prefix ${prefix}`}; their tools could not be told apart`,
+        })
+      seen.set(prefix, name)
+    }
+  }
+  return findings
 }
 
 function listeners({ listeners, telemetry }: Rules): Finding[] {

@@ -154,8 +154,37 @@ const mcpServer = z
         ...serverBase,
       })
       .meta({ title: 'Process' }),
+    z
+      .strictObject({
+        type: z.literal('openapi').describe('A REST API, each of its operations a tool'),
+        document: z.string().min(1).describe('The OpenAPI 3.x document: a file, JSON or YAML'),
+        url: baseUrl.optional().describe('Where the API lives; default: the first of the document’s `servers`'),
+        tls: upstreamTls.optional(),
+        connectTimeout: duration.default('5s').describe('How long a connection may take to open'),
+        credential: credential.optional(),
+        operations: z
+          .record(
+            z.string().min(1).max(300),
+            z.strictObject({
+              name: z
+                .string()
+                .regex(/^[a-zA-Z0-9_-]{1,64}$/)
+                .optional()
+                .describe('The tool’s name'),
+              description: z.string().max(4096).optional().describe('The tool’s description'),
+              readOnly: z.boolean().optional().describe('The readOnlyHint; default: true for GET and HEAD'),
+              destructive: z.boolean().optional().describe('The destructiveHint; default: true for DELETE'),
+              idempotent: z.boolean().optional().describe('The idempotentHint; default: by the method'),
+              hide: z.boolean().default(false).describe('Whether it is no tool at all'),
+            }),
+          )
+          .default({})
+          .describe('More about single operations, by operationId or by `METHOD /path`'),
+        ...serverBase,
+      })
+      .meta({ title: 'OpenAPI' }),
   ])
-  .describe('An MCP server')
+  .describe('An MCP server, or something that is made one')
 
 const endpoint = z
   .strictObject({

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
-import type { McpRule, McpServerRule } from '../config/mcp.ts'
+import { readFileSync } from 'node:fs'
+import type { McpRule, McpServerRule, McpServerRuleOf } from '../config/mcp.ts'
 import { durationMs } from '../config/primitives.ts'
 import type { Upstream } from '../protocol.ts'
 import { Access, type Approval, type Judge } from './access.ts'
 import type { Endpoint } from './endpoint.ts'
 import { Federation, type ToolFilter } from './federation.ts'
 import { Names } from './names.ts'
+import { type OpenApiTools, toolsOf } from './openapi/tools.ts'
 import type { SealKey } from './seal.ts'
 import type { McpServer } from './server/server.ts'
 
@@ -82,6 +84,21 @@ export function mcpTopology({ servers, endpoints }: McpRule): { upstreams: Upstr
   return { upstreams, responds: Object.keys(servers).length + Object.keys(endpoints).length > 0 }
 }
 
+/** @throws {RangeError} where the document cannot be used, or does not say where its API is */
+export function openApiOf(name: string, rule: McpServerRuleOf<'openapi'>): { api: OpenApiTools; url: string } {
+  let text: string
+  try {
+    text = readFileSync(rule.document, 'utf8')
+  } catch (error) {
+    throw new RangeError(`mcp.servers.${name}.document: ${(error as Error).message}`)
+  }
+  const api = toolsOf(text, rule, rule.document)
+  const url = rule.url ?? api.baseUrl
+  if (url === undefined)
+    throw new RangeError(`mcp.servers.${name}.url: is missing; the document does not say where its API is`)
+  return { api, url }
+}
+
 /** `host:port`, where an IPv6 address stands in brackets. */
 function replicaOf(text: string): { host: string; port: number } {
   const { hostname, port } = new URL(`tcp://${text}`)
@@ -91,7 +108,7 @@ function replicaOf(text: string): { host: string; port: number } {
 /** Where an HTTP server is; undefined for what is none. */
 function upstreamOf(name: string, rule: McpServerRule): Upstream | undefined {
   if (rule.type === 'stdio') return undefined
-  const url = new URL(rule.url)
+  const url = new URL(rule.type === 'openapi' ? openApiOf(name, rule).url : rule.url)
   if (url.username || url.password || url.hash)
     throw new RangeError(`mcp.servers.${name}.url: must not hold a user name, a password or a fragment`)
   const scheme = url.protocol === 'https:' ? 'https' : 'http'
@@ -102,7 +119,7 @@ function upstreamOf(name: string, rule: McpServerRule): Upstream | undefined {
     connectTimeoutMs: durationMs(rule.connectTimeout),
     serverName: rule.tls?.serverName,
     caFile: rule.tls?.caFile,
-    replicas: rule.replicas.map(replicaOf),
+    replicas: rule.type === 'openapi' ? [] : rule.replicas.map(replicaOf),
   } as const
   const hash = createHash('sha256').update(JSON.stringify(address)).digest('hex').slice(0, 10)
   return { id: `mcp/${name}@${hash}`, ...address }

@@ -63,11 +63,14 @@ export class ServerError extends Error {
 export class ServerUnavailable extends Error {
   override readonly name = 'ServerUnavailable'
   readonly server: string
+  /** What HTTP said, where that is why. */
+  readonly status: number | undefined
 
   /** @param message free of content and credentials */
-  constructor(server: string, message: string, cause?: unknown) {
+  constructor(server: string, message: string, cause?: unknown, status?: number) {
     super(message, cause === undefined ? undefined : { cause })
     this.server = server
+    this.status = status
   }
 }
 

@@ -60,7 +60,7 @@ export function credentialsOf(name: string, rule: McpServerRule, secrets: Secret
   }
 }
 
-const urlOf = (rule: McpServerRule) => (rule.type === 'stdio' ? '' : rule.url)
+const urlOf = (rule: McpServerRule) => (rule.type === 'stdio' ? '' : (rule.url ?? ''))
 const bearer = (token: string) => [['authorization', `Bearer ${token}`] as const]
 
 function shownToken(server: string, { identity, token }: Pick<Caller, 'identity' | 'token'>): string {

@@ -234,7 +234,7 @@ export function refused(server: string, status: number): ServerUnavailable {
       : status === 429
         ? 'has too many requests'
         : 'does not answer as an MCP server'
-  return new ServerUnavailable(server, `The MCP server ${server} ${why} (HTTP ${status}).`)
+  return new ServerUnavailable(server, `The MCP server ${server} ${why} (HTTP ${status}).`, undefined, status)
 }
 
 /** @returns what of it the server offers (2026-07-28, subscriptions/listen), or undefined */

@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import type { McpServerRule } from '../../config/mcp.ts'
 import type { Upstream } from '../../protocol.ts'
-import { environmentOf, type Secrets } from '../compile.ts'
+import { environmentOf, openApiOf, type Secrets } from '../compile.ts'
+import { OpenApiLink } from '../openapi/link.ts'
 import { Channel } from './channel.ts'
 import type { Egress } from './egress.ts'
 import { HttpServer } from './http-server.ts'
@@ -19,6 +21,7 @@ export class ServerPool {
   readonly #credentials: (name: string, rule: McpServerRule) => Credentials
   readonly #report: (error: unknown) => void
   readonly #servers = new Map<string, { key: string; server: McpServer }>()
+  readonly #keys = new WeakMap<McpServer, string>()
 
   constructor(
     egress: Egress,
@@ -34,10 +37,12 @@ export class ServerPool {
 
   /** @throws {RangeError} where its rule cannot be carried out */
   server(name: string, rule: McpServerRule, upstream: Upstream | undefined): McpServer {
-    const key = JSON.stringify(rule)
+    const key = keyOf(rule)
     const known = this.#servers.get(name)
     if (known?.key === key) return known.server
-    return new McpServer(name, rule, this.#transport(name, rule, upstream), this.#credentials(name, rule))
+    const server = new McpServer(name, rule, this.#transport(name, rule, upstream), this.#credentials(name, rule))
+    this.#keys.set(server, key)
+    return server
   }
 
   /** The servers that are in force now; the others end when nothing is under way on them. */
@@ -47,7 +52,7 @@ export class ServerPool {
       kept.add(server)
       const before = this.#servers.get(server.name)
       if (before && before.server !== server) this.#retire(before.server)
-      this.#servers.set(server.name, { key: JSON.stringify(server.rule), server })
+      this.#servers.set(server.name, { key: this.#keys.get(server)!, server })
     }
     for (const [name, { server }] of this.#servers) {
       if (kept.has(server)) continue
@@ -108,6 +113,14 @@ export class ServerPool {
             return new Channel(name, transport, client, ended)
           },
         }
+      case 'openapi': {
+        const { api, url } = openApiOf(name, rule)
+        const base = new URL(url).pathname.replace(/\/$/, '')
+        return {
+          type: 'link',
+          link: (client) => new OpenApiLink(name, api, upstream!, base, this.#egress, client),
+        }
+      }
     }
   }
 
@@ -138,4 +151,10 @@ export class ServerPool {
   protected report(error: unknown): void {
     this.#report(error)
   }
+}
+
+/** What a server is made of: its rule, and the document that it names. */
+function keyOf(rule: McpServerRule): string {
+  const key = JSON.stringify(rule)
+  return rule.type === 'openapi' ? `${key}${readFileSync(rule.document, 'utf8')}` : key
 }

@@ -408,8 +408,12 @@ function isModern(error: unknown): boolean {
   return error instanceof ServerError && modernErrors.includes(error.body.code)
 }
 
+/** Whether nothing was learned of its era: it was not there, or let nobody in. */
 function unreachable(error: unknown): boolean {
-  return (error instanceof ServerUnavailable && error.cause !== undefined) || error instanceof DOMException
+  if (error instanceof DOMException) return true
+  if (!(error instanceof ServerUnavailable)) return false
+  const { cause, status = 0 } = error
+  return cause !== undefined || status >= 500 || status === 401 || status === 403 || status === 429
 }
 
 const digests = new WeakMap<JsonObject, string>()
