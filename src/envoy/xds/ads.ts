@@ -203,8 +203,10 @@ class DiscoveryStream {
     return this.#inTurn(async () => {
       for (const type of resourceTypes) {
         const refused = type === 'listener' ? await this.#tryOut(set, timeoutMs) : undefined
-        if (type === 'route') await this.#untilSubscribed(type, set[type], timeoutMs)
-        if (type === 'secret') await this.#untilSubscribed(type, set[type], soonMs)
+        // An Envoy with listeners of its own asks for what it wants of them.
+        const oursAlone = this.#subscriptions.get('listener')?.wildcard === true
+        if (type === 'route' && oursAlone) await this.#untilSubscribed(type, set[type], timeoutMs)
+        if (type === 'secret' && oursAlone) await this.#untilSubscribed(type, set[type], soonMs)
         const answer = refused ?? (await this.#sendAndWait(type, false, timeoutMs))
         if (answer !== undefined) return answer === 'silent' ? answer : [answer]
       }
