@@ -117,7 +117,7 @@ export function pinStoreSuite(setUp: (now: () => number) => Promise<StoreUnderTe
     const before = store.pins('files')
     // To it the approved definition is one that waits.
     await store.see('files', [waitingFor(read)])
-    expect(store.pins('files')).toBe(before)
+    expect(store.pins('files')).toEqual(before)
     // Or it takes for approved what was so before.
     await store.see('files', [waitingFor(changedRead)])
     nowMs += settledMs
@@ -130,7 +130,7 @@ export function pinStoreSuite(setUp: (now: () => number) => Promise<StoreUnderTe
     const before = store.pins('files')
     nowMs += refreshMs - 1
     await store.see('files', [waitingFor(read)])
-    expect(store.pins('files')).toBe(before)
+    expect(store.pins('files')).toEqual(before)
     nowMs += 1
     await store.see('files', [waitingFor(read)])
     expect(store.pins('files').waiting.get('read')).toMatchObject({ firstSeenAt: start, lastSeenAt: nowMs })
