@@ -15,10 +15,10 @@ import { writeBenchConfig } from './upstream.ts'
  * `node --import tsx bench/rules.ts`: what identity, policies, limits and budgets cost: the same gateway without them, with them and
  * counts in memory, and with them and counts in Redis, in short slices, in turn.
  */
-const seconds = 3
-const slices = 10
+const seconds = 2
+const slices = 18
 /** Slices that do not count. */
-const warmUp = 1
+const warmUp = 2
 const root = fileURLToPath(new URL('..', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'chaperone-bench-'))
 const children: ChildProcess[] = []
@@ -171,13 +171,16 @@ async function main(): Promise<void> {
     const redisPid = Number(/^process_id:(\d+)/m.exec(await client.info('server'))![1])
     const body = JSON.stringify({ model: 'same', messages: [{ role: 'user', content: 'x'.repeat(2_000) }] })
     const all = new Map<string, Slice[]>(gateways.map(({ name }) => [name, []]))
-    for (let slice = -warmUp; slice < slices; slice++)
-      for (const { name, url, key, pids } of gateways) {
+    for (let slice = -warmUp; slice < slices; slice++) {
+      // What one leaves behind, such as usage that is told a second later, falls on each of the others in turn.
+      gateways.push(gateways.shift()!)
+      for (const { name, url, key, pids } of slice % 2 === 0 ? gateways : [...gateways].reverse()) {
         const before = await redisCalls(client)
         const measured = await load(url, body, 16, seconds, { ...pids, redis: redisPid }, key)
         const calls = (await redisCalls(client)) - before
         if (slice >= 0) all.get(name)!.push({ ...measured, calls })
       }
+    }
     report(all)
   } finally {
     for (const child of children) child.kill('SIGKILL')
