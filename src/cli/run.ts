@@ -114,12 +114,30 @@ function announce({ rules, file, revision, demo }: LoadedRules): void {
   say(`Chaperone is ready.
   rules     ${revision !== undefined ? `revision ${revision} of the store` : (file ?? (demo ? 'none, and no provider key is set: a local demo upstream answers' : 'made from the keys in the environment'))}
   agents    ${listeners.map((listener) => `${urlOf(listener)}/v1`).join(', ')}
-  models    ${Object.keys(rules.models).join(', ')}
+  models    ${Object.keys(rules.models).join(', ') || 'none'}${mcpLine(rules, url)}
   metrics   ${metricsUrl(rules)}
 
 Try it:
-  curl ${url}/v1/chat/completions -H 'content-type: application/json' \\
-    -d '{"model": "${exampleModel(rules)}", "messages": [{"role": "user", "content": "Hello"}]}'`)
+${tryIt(rules, url)}`)
+}
+
+/** Where MCP clients connect, and to what. */
+function mcpLine({ mcp }: Rules, url: string): string {
+  const servers = Object.keys(mcp.servers)
+  if (servers.length === 0) return ''
+  const endpoints = Object.keys(mcp.endpoints)
+  const paths =
+    endpoints.length === 0 ? ['/mcp'] : endpoints.map((name) => (name === 'default' ? '/mcp' : `/mcp/${name}`))
+  return `\n  mcp       ${paths.map((path) => url + path).join(', ')} (${servers.join(', ')})`
+}
+
+function tryIt(rules: Rules, url: string): string {
+  if (Object.keys(rules.models).length > 0)
+    return `  curl ${url}/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{"model": "${exampleModel(rules)}", "messages": [{"role": "user", "content": "Hello"}]}'`
+  if (Object.keys(rules.mcp.servers).length > 0)
+    return `  npx @modelcontextprotocol/inspector --cli ${url}/mcp --transport http --method tools/list`
+  return `  curl ${url}/`
 }
 
 function urlOf({ address, port, tls }: ListenerRule): string {
