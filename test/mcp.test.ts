@@ -139,7 +139,12 @@ beforeAll(async () => {
           },
         },
         pinned: { type: 'http', url: fresh.url, pins: 'quarantine' },
-        crash: { type: 'stdio', command: process.execPath, args: ['-e', 'process.exit(1)'], prefix: 'c' },
+        crash: {
+          type: 'stdio',
+          command: process.execPath,
+          args: ['-e', 'console.error("no database"); process.exit(1)'],
+          prefix: 'c',
+        },
       },
       endpoints: {
         default: { servers: ['every', 'old', 'fresh', 'dead'] },
@@ -427,6 +432,9 @@ test('a server that lists must not be without makes them fail; one that dies at 
   const { tools, _meta } = await crash.listTools()
   expect(tools.length).toBeGreaterThan(3)
   expect(_meta).toMatchObject({ 'dev.chaperone/unavailable': ['crash'] })
+  await eventually(() =>
+    expect(gateway.reports.map(({ error }) => String(error)).join()).toContain('it said last: no database'),
+  )
   await crash.close()
 })
 
@@ -796,7 +804,7 @@ test('docs/mcp.md: its configuration runs', async () => {
 
 test('nothing went wrong on the way', () => {
   const unexpected = gateway.reports.filter(
-    ({ error }) => !/MCP server (?:must|dead|crash|every) /.test((error as Error).message),
+    ({ error }) => !/MCP server (?:must|dead|crash|every)\b/.test((error as Error).message),
   )
   expect(unexpected).toEqual([])
 })

@@ -42,6 +42,7 @@ export class Channel implements Link {
   readonly #ended: () => void
   #lastId = 0
   #closed = false
+  #closing = false
   #logLevel: string | undefined
 
   /** @param ended told once when the channel is over, whoever ended it */
@@ -60,8 +61,9 @@ export class Channel implements Link {
     return this.#waiting.size + this.#listeners.size
   }
 
-  get closed(): boolean {
-    return this.#closed
+  /** Whether it is this side that ends it. */
+  get closing(): boolean {
+    return this.#closing
   }
 
   /**
@@ -146,6 +148,7 @@ export class Channel implements Link {
   }
 
   async close(): Promise<void> {
+    this.#closing = true
     this.#over()
     await this.#transport.close().catch(() => undefined)
   }

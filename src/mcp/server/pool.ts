@@ -13,6 +13,8 @@ import { type Credentials, McpServer, type Transport } from './server.ts'
 
 const closeAfterMs = 60_000
 const longestMessage = 64 * 1024 * 1024
+/** How much of what a process wrote to its standard error is told when it ends, characters. */
+const mostLastWords = 1_000
 
 /** The servers of the rules, each made once for as long as the rules say the same of it. */
 export class ServerPool {
@@ -106,11 +108,23 @@ export class ServerPool {
               command: rule.command,
               args: rule.args,
               env: { ...getDefaultEnvironment(), ...environmentOf(rule.env, this.#secrets) },
-              stderr: 'ignore',
+              stderr: 'pipe',
               maxBufferSize: longestMessage,
               ...(rule.cwd !== undefined && { cwd: rule.cwd }),
             })
-            return new Channel(name, transport, client, ended)
+            let words = ''
+            transport.stderr?.on('data', (piece: Buffer) => {
+              words = (words + piece.toString('utf8')).slice(-mostLastWords)
+            })
+            const channel = new Channel(name, transport, client, () => {
+              // Nobody ended it: what it said last tells the operator why.
+              if (!channel.closing)
+                this.#report(
+                  new Error(`the process of the MCP server ${name} ended; it said last: ${words.trim() || 'nothing'}`),
+                )
+              ended()
+            })
+            return channel
           },
         }
       case 'openapi': {
@@ -146,10 +160,6 @@ export class ServerPool {
         headers: answered,
       })
     }
-  }
-
-  protected report(error: unknown): void {
-    this.#report(error)
   }
 }
 
