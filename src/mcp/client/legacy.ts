@@ -18,9 +18,10 @@ import type { CallHooks } from '../server/link.ts'
 import { account } from './account.ts'
 import { approvalRequest, cannotAsk, mustApprove } from './approval.ts'
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
+import { openCursor, sealCursor } from './cursor.ts'
+import { lackingCapability } from './lacking.ts'
 import { askClient, type Listening } from './listening.ts'
 import { isLogLevel, loudEnough } from './logs.ts'
-import { lackingCapability, openCursor } from './modern.ts'
 import type { Reply } from './reply.ts'
 import { errorFor, legacyResult } from './results.ts'
 import type { ClientSession, Sessions } from './session.ts'
@@ -197,12 +198,7 @@ export class LegacyFront {
             legacyResult(method, {
               [kinds[kind].items]: page.items,
               ...(page.next && {
-                nextCursor: this.#sealer.seal(
-                  'cursor',
-                  `${boundTo(incoming)}\0${method}`,
-                  page.next,
-                  Date.now() / 1000 + 3600,
-                ),
+                nextCursor: sealCursor(this.#sealer, incoming, method, page.next),
               }),
               ...(page.unavailable.length > 0 && { _meta: { 'dev.chaperone/unavailable': page.unavailable } }),
             }),

@@ -3,13 +3,12 @@ import { isObject } from '../../json.ts'
 import type { McpContext } from '../context.ts'
 import { boundTo, callerOf, gatewayInfo, type Incoming } from '../endpoint.ts'
 import { errorBody, invalidParams, McpError, methodNotFound, ServerError } from '../errors.ts'
-import type { ListPosition, Routed } from '../federation.ts'
+import type { Routed } from '../federation.ts'
 import { decodeHeaderValue } from '../header-value.ts'
 import { kindOf, kinds } from '../kinds.ts'
 import {
   errorCode,
   type JsonObject,
-  type JsonRpcErrorBody,
   type JsonRpcNotification,
   type JsonRpcRequest,
   legacyVersions,
@@ -24,6 +23,8 @@ import type { Caller } from '../server/server.ts'
 import { account } from './account.ts'
 import { approvalRequest, cannotAsk, mustApprove } from './approval.ts'
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
+import { openCursor, sealCursor } from './cursor.ts'
+import { lackingCapability } from './lacking.ts'
 import type { Listening } from './listening.ts'
 import { isLogLevel, loudEnough } from './logs.ts'
 import type { Reply } from './reply.ts'
@@ -121,7 +122,7 @@ export class ModernFront {
       } else if (kind) {
         const admitted = await this.#context.admit(incoming, method, undefined)
         try {
-          const from = this.#position(incoming, method, params.cursor)
+          const from = openCursor(this.#sealer, incoming, method, params.cursor)
           const page = await endpoint.federation.list(kind, caller, from, endpoint.rule.pageSize, gone)
           reply.result(
             id,
@@ -132,7 +133,7 @@ export class ModernFront {
                 ttlMs: page.ttlMs ?? endpoint.cacheMs,
                 // What one caller may see is not for another.
                 cacheScope: 'private',
-                ...(page.next && { nextCursor: this.#cursor(incoming, method, page.next) }),
+                ...(page.next && { nextCursor: sealCursor(this.#sealer, incoming, method, page.next) }),
                 ...(page.unavailable.length > 0 && { _meta: { 'dev.chaperone/unavailable': page.unavailable } }),
               },
               endpoint.cacheMs,
@@ -383,30 +384,6 @@ export class ModernFront {
     if (typeof opened === 'string') throw badState()
     return opened.value as State
   }
-
-  #cursor(incoming: Incoming, method: string, next: ListPosition): string {
-    return this.#sealer.seal('cursor', `${boundTo(incoming)}\0${method}`, next, Date.now() / 1000 + 3600)
-  }
-
-  #position(incoming: Incoming, method: string, cursor: unknown): ListPosition | undefined {
-    return openCursor(this.#sealer, incoming, method, cursor)
-  }
-}
-
-/** @throws {McpError} where the cursor is none of ours */
-export function openCursor(
-  sealer: Sealer,
-  incoming: Incoming,
-  method: string,
-  cursor: unknown,
-): ListPosition | undefined {
-  if (cursor === undefined) return undefined
-  const opened =
-    typeof cursor === 'string'
-      ? sealer.open('cursor', `${boundTo(incoming)}\0${method}`, cursor, Date.now() / 1000)
-      : 'invalid'
-  if (typeof opened === 'string') throw invalidParams('Invalid cursor: begin again without one.', 'invalid_cursor')
-  return opened.value as ListPosition
 }
 
 interface Client {
@@ -516,31 +493,9 @@ function missingCapability(method: string, params: JsonObject, why: string): Mcp
   })
 }
 
-/** @returns why the client cannot be asked this */
-export function lackingCapability(method: string, params: JsonObject, capabilities: JsonObject): string | undefined {
-  switch (method) {
-    case 'sampling/createMessage':
-      return isObject(capabilities.sampling) ? undefined : 'The client does not support sampling'
-    case 'roots/list':
-      return isObject(capabilities.roots) ? undefined : 'The client does not support roots'
-    case 'elicitation/create': {
-      const { elicitation } = capabilities
-      if (!isObject(elicitation)) return 'The client does not support elicitation'
-      const url = params.mode === 'url'
-      // Without any mode it is the form (2025-11-25, Elicitation: Capabilities).
-      const has = url ? isObject(elicitation.url) : isObject(elicitation.form) || !isObject(elicitation.url)
-      return has ? undefined : `The client does not support elicitation by ${url ? 'URL' : 'form'}`
-    }
-    default:
-      return 'Method not found'
-  }
-}
-
 /** A request of the old era as an input request of the new one. */
 function inputParams(method: string, params: JsonObject): JsonObject {
   if (method !== 'elicitation/create') return params
   const { elicitationId: _, ...rest } = params
   return rest
 }
-
-export type { JsonRpcErrorBody }
