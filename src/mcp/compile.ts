@@ -105,10 +105,15 @@ function replicaOf(text: string): { host: string; port: number } {
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) }
 }
 
+/** A server's URL. @throws {RangeError} where it has none */
+export function urlOf(name: string, rule: Exclude<McpServerRule, { type: 'stdio' }>): string {
+  return rule.type === 'openapi' ? openApiOf(name, rule).url : rule.url
+}
+
 /** Where an HTTP server is; undefined for what is none. */
 function upstreamOf(name: string, rule: McpServerRule): Upstream | undefined {
   if (rule.type === 'stdio') return undefined
-  const url = new URL(rule.type === 'openapi' ? openApiOf(name, rule).url : rule.url)
+  const url = new URL(urlOf(name, rule))
   if (url.username || url.password || url.hash)
     throw new RangeError(`mcp.servers.${name}.url: must not hold a user name, a password or a fragment`)
   const scheme = url.protocol === 'https:' ? 'https' : 'http'

@@ -5,12 +5,13 @@ import { LegacyFront } from './client/legacy.ts'
 import { Listening } from './client/listening.ts'
 import { ModernFront } from './client/modern.ts'
 import { Sessions } from './client/session.ts'
-import { compileMcp, type McpRules, type Secrets, sealKeysOf } from './compile.ts'
+import { compileMcp, type McpRules, type Secrets, sealKeysOf, urlOf } from './compile.ts'
 import type { McpContext } from './context.ts'
 import type { ToolFilter } from './federation.ts'
 import { type Gate, McpProtocol } from './mcp.ts'
+import { OAuthHttp } from './oauth/http.ts'
+import { serverCredentials } from './oauth/server-credentials.ts'
 import { Sealer } from './seal.ts'
-import { credentialsOf } from './server/credentials.ts'
 import { Egress } from './server/egress.ts'
 import { ServerPool } from './server/pool.ts'
 
@@ -37,6 +38,7 @@ export class McpState {
   readonly #sealer = new Sealer([])
   readonly #listening = new Listening()
   readonly #egress: Egress
+  readonly #http = new OAuthHttp()
   readonly #pool: ServerPool
   readonly #sessions = new Sessions(this.#sealer, 0)
 
@@ -46,7 +48,11 @@ export class McpState {
     this.#pool = new ServerPool(
       this.#egress,
       options.secrets,
-      (name, rule) => credentialsOf(name, rule, options.secrets),
+      (name, rule) => {
+        const { secrets } = options
+        if (rule.type === 'stdio') return { headers: () => [] }
+        return serverCredentials({ name, url: urlOf(name, rule) }, rule.credential, { secrets, http: this.#http })
+      },
       (error) => options.report(error, ''),
     )
   }
@@ -95,5 +101,6 @@ export class McpState {
     this.#listening.stop()
     this.#pool.close()
     await this.#egress.close()
+    await this.#http.close()
   }
 }
