@@ -106,9 +106,9 @@ export function writeRoute(
   query: JsonObject = {},
 ): { method: 'GET' | 'POST' | 'DELETE'; path: string } {
   const prefix = version === '0.3' ? '/v1' : route.tenant === undefined ? '' : `/${escaped(route.tenant)}`
-  const task = `${prefix}/tasks/${escaped(route.taskId ?? '')}`
-  const configs = `${task}/pushNotificationConfigs`
-  const config = `${configs}/${escaped(route.configId ?? '')}`
+  const task = () => `${prefix}/tasks/${escaped(route.taskId ?? '')}`
+  const configs = () => `${task()}/pushNotificationConfigs`
+  const config = () => `${configs()}/${escaped(route.configId ?? '')}`
   const search = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value))
   const suffix = search.size === 0 ? '' : `?${search}`
@@ -118,22 +118,22 @@ export function writeRoute(
     case 'streamMessage':
       return { method: 'POST', path: `${prefix}/message:stream` }
     case 'getTask':
-      return { method: 'GET', path: task + suffix }
+      return { method: 'GET', path: task() + suffix }
     case 'listTasks':
       return { method: 'GET', path: `${prefix}/tasks${suffix}` }
     case 'cancelTask':
-      return { method: 'POST', path: `${task}:cancel` }
+      return { method: 'POST', path: `${task()}:cancel` }
     case 'subscribeToTask':
       // The SDKs of both versions answer POST; those of 0.3 ask with GET and POST.
-      return { method: 'POST', path: `${task}:subscribe` }
+      return { method: 'POST', path: `${task()}:subscribe` }
     case 'setPushConfig':
-      return { method: 'POST', path: configs }
+      return { method: 'POST', path: configs() }
     case 'getPushConfig':
-      return { method: 'GET', path: config }
+      return { method: 'GET', path: config() }
     case 'listPushConfigs':
-      return { method: 'GET', path: configs + suffix }
+      return { method: 'GET', path: configs() + suffix }
     case 'deletePushConfig':
-      return { method: 'DELETE', path: config }
+      return { method: 'DELETE', path: config() }
     case 'getExtendedCard':
       return { method: 'GET', path: `${prefix}/${version === '1.0' ? 'extendedAgentCard' : 'card'}` }
   }

@@ -14,7 +14,8 @@ const labelMark = 'a2a_part_labels'
 export function modernPart(value: unknown, path: string): JsonObject {
   const part = objectAt(value, path)
   const metadata = optionalObject(field(part, 'metadata'), `${path}.metadata`)
-  const kind = field(part, 'kind') ?? (['text', 'file', 'data'] as const).find((name) => part[name] !== undefined)
+  const members = ['text', 'file', 'data'].filter((name) => part[name] !== undefined)
+  const kind = field(part, 'kind') ?? (members.length === 1 ? members[0] : undefined)
   switch (kind) {
     case 'text':
       return withLabels({ text: part.text }, metadata)
@@ -26,7 +27,7 @@ export function modernPart(value: unknown, path: string): JsonObject {
       return unwrapped(part.kind === undefined ? objectAt(data.data, `${path}.data.data`) : data, metadata)
     }
     default:
-      throw invalidParams(path, 'must be a text, a file or data')
+      throw invalidParams(path, 'must be one of text, file and data')
   }
 }
 
