@@ -24,7 +24,7 @@ import { RedisBooks } from './usage/redis-books.ts'
 import { Soon } from './usage/soon.ts'
 
 /** A busy process writes this often what was settled. */
-const journalMs = 5
+const journalMs = 10
 
 /** What sidecars share, or what one machine has by itself. */
 export interface Backend {

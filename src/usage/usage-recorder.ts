@@ -15,7 +15,7 @@ export interface UsageRecorderOptions {
 }
 
 /** A busy process writes entries this often. */
-const writeMs = 5
+const writeMs = 10
 /** Entries go to the books after so long, or when there are so many. */
 const flushMs = 1_000
 const mostInBatch = 500
