@@ -318,6 +318,14 @@ describe('what is refused', () => {
       'invalidRequest',
       /deep/,
     ],
+    [
+      'metadata that is too deep',
+      rpc('1.0', 'SendMessage', {
+        message: { ...message, metadata: { a: JSON.parse(`${'['.repeat(200)}${']'.repeat(200)}`) as unknown } },
+      }),
+      'invalidParams',
+      /deep/,
+    ],
     ['no jsonrpc', request({ body: { id: 1, method: 'message/send' } }), 'invalidRequest'],
     ['a notification', request({ body: { jsonrpc: '2.0', method: 'message/send' } }), 'invalidRequest', /notification/],
     ['an id that is none', rpc('0.3', 'message/send', {}, { a: 1 }), 'invalidRequest'],

@@ -69,7 +69,7 @@ export interface A2aRequest {
 const defaultLimit = 16 * 1024 * 1024
 
 /**
- * Understands a request. JSON may be nested 512 deep, protobuf 100.
+ * Understands a request. Messages may be nested 100 deep.
  * @param limit the longest body that is read, bytes
  * @returns the call, or the refusal, to be rendered for its wire
  */

@@ -10,19 +10,16 @@ import { compact, field, listAt, objectAt, optionalObject } from '../translate/f
  * @throws {A2aError} where it is none
  */
 export function modernCard(card: JsonObject): JsonObject {
-  const interfaces = listAt(field(card, 'supportedInterfaces'), 'supportedInterfaces')
-  const legacy = legacyInterfaces(card)
-  if (interfaces.length > 0) {
-    const known = new Set(interfaces.map((item) => (isObject(item) ? keyOf(item) : '')))
-    return { ...card, supportedInterfaces: [...interfaces, ...legacy.filter((item) => !known.has(keyOf(item)))] }
-  }
-  if (legacy.length === 0) throw invalidParams('supportedInterfaces', 'must have at least one interface')
+  // What a card of 1.0 has of 0.3 beside it is for others, and not signed.
+  if (listAt(field(card, 'supportedInterfaces'), 'supportedInterfaces').length > 0) return card
+  const interfaces = legacyInterfaces(card)
+  if (interfaces.length === 0) throw invalidParams('supportedInterfaces', 'must have at least one interface')
   const capabilities = optionalObject(field(card, 'capabilities'), 'capabilities') ?? {}
   const schemes = optionalObject(field(card, 'securitySchemes'), 'securitySchemes')
   return compact({
     name: field(card, 'name'),
     description: field(card, 'description'),
-    supportedInterfaces: legacy,
+    supportedInterfaces: interfaces,
     provider: field(card, 'provider'),
     version: field(card, 'version'),
     documentationUrl: field(card, 'documentationUrl'),
@@ -50,8 +47,6 @@ export function modernCard(card: JsonObject): JsonObject {
   })
 }
 
-const keyOf = (item: JsonObject) => `${item.protocolBinding} ${item.protocolVersion} ${item.url}`
-
 /** The interfaces that the fields of 0.3 name, the preferred one first. */
 function legacyInterfaces(card: JsonObject): JsonObject[] {
   const url = field(card, 'url')
@@ -63,9 +58,9 @@ function legacyInterfaces(card: JsonObject): JsonObject[] {
     objectAt(item, 'additionalInterfaces'),
   )
   const found = new Map<string, JsonObject>()
-  for (const item of [main, ...more]) {
-    const entry = { url: item.url, protocolBinding: item.transport, protocolVersion: version }
-    if (!found.has(keyOf(entry))) found.set(keyOf(entry), entry)
+  for (const { url: address, transport } of [main, ...more]) {
+    const key = `${transport} ${address}`
+    if (!found.has(key)) found.set(key, { url: address, protocolBinding: transport, protocolVersion: version })
   }
   return [...found.values()]
 }

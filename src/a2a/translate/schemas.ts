@@ -86,7 +86,7 @@ export function normalized(schema: DescMessage, json: JsonObject): JsonObject {
   }
 }
 
-/** Reads protobuf as its JSON. @throws {A2aError} where the bytes are not such a message, or nested deeper than 100 messages */
+/** Reads protobuf as its JSON. @throws {A2aError} where the bytes are not such a message, or nested deeper than 100 */
 export function decoded(schema: DescMessage, bytes: Uint8Array): JsonObject {
   try {
     const json = toJson(schema, fromBinary(schema, bytes, { readUnknownFields: false }))
@@ -107,11 +107,20 @@ export function encoded(schema: DescMessage, json: JsonObject): Uint8Array {
 
 /** The library's own words would have the value in them. */
 function notOf(schema: DescMessage, error: unknown): A2aError {
-  const named =
-    error instanceof Error && 'field' in error && typeof error.field === 'function' ? error.field() : undefined
-  const field: unknown = isObject(named) ? (named.jsonName ?? named.name) : undefined
-  const what = typeof field === 'string' ? `has a ${field} of the wrong type` : 'does not fit'
-  return new A2aError('invalidParams', `The ${schema.name} ${what}`, {
-    ...(typeof field === 'string' && { violations: [{ field, description: `must be as ${schema.typeName} says` }] }),
-  })
+  const field = fieldOf(error) ?? (error instanceof Error ? fieldOf(error.cause) : undefined)
+  if (field !== undefined)
+    return new A2aError('invalidParams', `The ${schema.name} has a ${field} that is not what it should be`, {
+      violations: [{ field, description: `must be as ${schema.typeName} of the A2A protos says` }],
+    })
+  const deep = error instanceof Error && error.message.includes('recursion depth')
+  return new A2aError('invalidParams', `The ${schema.name} ${deep ? 'is nested too deeply' : 'cannot be read'}`)
+}
+
+/** The name in JSON of the field or group of fields that an error is about. */
+function fieldOf(error: unknown): string | undefined {
+  if (!(error instanceof Error && 'field' in error && typeof error.field === 'function')) return undefined
+  const field: unknown = error.field()
+  if (typeof field !== 'object' || field === null) return undefined
+  const name = 'jsonName' in field ? field.jsonName : 'name' in field ? field.name : undefined
+  return typeof name === 'string' ? name : undefined
 }
