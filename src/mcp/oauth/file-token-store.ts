@@ -73,7 +73,9 @@ export class FileTokenStore implements TokenStore {
       return withFileLock(`${this.#path}.lock`, async () => {
         await this.#read()
         if (!edit()) return false
-        const entries = Object.fromEntries([...this.#entries].map(([key, { value, untilMs }]) => [key, [value, untilMs]]))
+        const entries = Object.fromEntries(
+          [...this.#entries].map(([key, { value, untilMs }]) => [key, [value, untilMs]]),
+        )
         // Read anew next time, also where the write fails: memory must not know more than the file.
         this.#mark = ''
         await replacePrivateFile(this.#path, JSON.stringify({ version: 1, entries }))
@@ -101,7 +103,9 @@ export class FileTokenStore implements TokenStore {
 
   #next<T>(action: () => Promise<T>): Promise<T> {
     const done = this.#queue.then(action).catch((cause: unknown) => {
-      throw new TokenStoreError(`The file of tokens ${this.#path} cannot be used: ${(cause as Error).message}`, { cause })
+      throw new TokenStoreError(`The file of tokens ${this.#path} cannot be used: ${(cause as Error).message}`, {
+        cause,
+      })
     })
     this.#queue = done.catch(() => undefined)
     return done

@@ -8,6 +8,8 @@ export interface OAuthRequest {
   readonly method: 'GET' | 'POST'
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  /** The body of the answer is of no interest: it may be a stream without an end. */
+  readonly headOnly?: boolean
 }
 
 /** An answer whose body has not been read. */
@@ -72,7 +74,8 @@ export class OAuthHttp {
       const response = await this.#send(target, { ...init, signal, zones: reach.zones(target.hostname) })
       status = response.status
       headers = response.headers
-      bytes = await this.#read(response.body)
+      if (init.headOnly) response.body.destroy()
+      bytes = init.headOnly ? Buffer.alloc(0) : await this.#read(response.body)
     } catch (error) {
       if (error instanceof UnreachableUrl || error instanceof OAuthUnavailable) throw error
       const why = signal.aborted ? 'does not answer in time' : 'cannot be reached'

@@ -23,7 +23,12 @@ describe('memory', () => {
     await small.set('c', '1', 1000)
     expect(await small.get('a')).toBe('1')
     await small.set('d', '1', 1000)
-    expect(await Promise.all(['a', 'b', 'c', 'd'].map((key) => small.get(key)))).toEqual([undefined, undefined, '1', '1'])
+    expect(await Promise.all(['a', 'b', 'c', 'd'].map((key) => small.get(key)))).toEqual([
+      undefined,
+      undefined,
+      '1',
+      '1',
+    ])
   })
 })
 
@@ -44,21 +49,29 @@ describe('file', () => {
     expect(await new FileTokenStore(path).get('a')).toBe('sealed')
   })
 
-  test.each(['', '[]', 'null', '{"version":2,"entries":{}}'])('one that is none is not written over: %j', async (text) => {
-    path = join(directory, 'tokens.json')
-    writeFileSync(path, text)
-    const store = new FileTokenStore(path)
-    await expect(store.get('a')).rejects.toMatchObject({ name: 'TokenStoreError' })
-    await expect(store.set('a', '1', Date.now() + 1000)).rejects.toMatchObject({ name: 'TokenStoreError' })
-    expect(readFileSync(path, 'utf8')).toBe(text)
-    expect(readdirSync(directory)).toEqual(['tokens.json'])
-  })
+  test.each(['', '[]', 'null', '{"version":2,"entries":{}}'])(
+    'one that is none is not written over: %j',
+    async (text) => {
+      path = join(directory, 'tokens.json')
+      writeFileSync(path, text)
+      const store = new FileTokenStore(path)
+      await expect(store.get('a')).rejects.toMatchObject({ name: 'TokenStoreError' })
+      await expect(store.set('a', '1', Date.now() + 1000)).rejects.toMatchObject({ name: 'TokenStoreError' })
+      expect(readFileSync(path, 'utf8')).toBe(text)
+      expect(readdirSync(directory)).toEqual(['tokens.json'])
+    },
+  )
 
   test('a damaged entry is left out', async () => {
     path = join(directory, 'tokens.json')
     const untilMs = Date.now() + 60_000
     writeFileSync(path, JSON.stringify({ version: 1, entries: { a: 7, b: ['x'], c: ['good', untilMs], d: [1, 2] } }))
     const store = new FileTokenStore(path)
-    expect(await Promise.all(['a', 'b', 'c', 'd'].map((key) => store.get(key)))).toEqual([undefined, undefined, 'good', undefined])
+    expect(await Promise.all(['a', 'b', 'c', 'd'].map((key) => store.get(key)))).toEqual([
+      undefined,
+      undefined,
+      'good',
+      undefined,
+    ])
   })
 })
