@@ -328,7 +328,7 @@ test.each([
     const counted = (await stored('s')) / 10
     expect(counted).toBeGreaterThanOrEqual(settled)
     expect(counted).toBeLessThanOrEqual(settled + untold)
-      await ledger.close()
+    await ledger.close()
     rmSync(directory, { recursive: true })
   },
 )
