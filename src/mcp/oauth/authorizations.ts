@@ -7,7 +7,7 @@ import { type Grant, grantOf, keptUntil } from './grant.ts'
 import { textIn, textsIn } from './http.ts'
 import { type Page, pageAnswer, redirectAnswer } from './page.ts'
 import { oauthPaths } from './paths.ts'
-import { readTicket, type Ticket, ticketMs } from './ticket.ts'
+import { isTicketUsed, readTicket, type Ticket, ticketMs, useTicket } from './ticket.ts'
 import { requestToken, TokenRefused } from './token-endpoint.ts'
 import { TokenStoreError } from './token-store.ts'
 import type { Discovered, UserServer } from './user-server.ts'
@@ -60,7 +60,7 @@ export class Authorizations {
       const known = await this.#ticket(query, browser)
       if ('status' in known) return known
       const { ticket, server } = known
-      if (await vault.isUsedUp(`ticket ${ticket.id}`)) return used
+      if (await isTicketUsed(vault, ticket.id)) return used
       const found = await server.discover(ticket.metadata)
       const scopes = scopesOf(found, ticket)
       return {
@@ -95,8 +95,7 @@ export class Authorizations {
       const { ticket, server } = known
       const found = await server.discover(ticket.metadata)
       const client = await server.client(found.server)
-      const until = vault.now() + ticketMs
-      if (!(await vault.useUp(`ticket ${ticket.id}`, until))) return used
+      if (!(await useTicket(vault, ticket.id))) return used
       const verifier = randomBytes(32).toString('base64url')
       const scopes = scopesOf(found, ticket)
       const state: State = {
@@ -115,7 +114,7 @@ export class Authorizations {
         response_type: 'code',
         client_id: client.id,
         redirect_uri: server.redirectUri,
-        state: vault.seal(stateBound(id), { ...state }, until),
+        state: vault.seal(stateBound(id), { ...state }, vault.now() + ticketMs),
         code_challenge: createHash('sha256').update(verifier).digest('base64url'),
         code_challenge_method: 'S256',
         resource: found.resource,

@@ -105,7 +105,10 @@ describe('client credentials', () => {
   ])('after %s it is left alone for a while', async (_, fault, message) => {
     fault()
     const credentials = own()
-    await expect(credentials.headers(ann())).rejects.toMatchObject({ name: 'ServerUnavailable', message })
+    await expect(credentials.headers(ann())).rejects.toMatchObject({
+      name: 'ServerUnavailable',
+      message: expect.stringMatching(message),
+    })
     const asked = as.requested.length
     await expect(credentials.headers(ann())).rejects.toThrow(/not asked again yet/)
     expect(as.requested).toHaveLength(asked)
@@ -143,7 +146,10 @@ describe('client credentials', () => {
     const error: unknown = await (
       compile({ type: 'client-credentials', ...rule }).headers(ann()) as Promise<unknown>
     ).catch((cause: unknown) => cause)
-    expect(error).toMatchObject({ name: 'ServerUnavailable', cause: { message: /cannot be reached/ } })
+    expect(error).toMatchObject({
+      name: 'ServerUnavailable',
+      cause: { message: expect.stringMatching(/cannot be reached/) },
+    })
     expect(JSON.stringify(error)).not.toContain('hush')
   })
 

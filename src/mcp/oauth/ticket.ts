@@ -45,3 +45,12 @@ export function readTicket(vault: Vault, text: string): Ticket | 'invalid' | 'ex
   if (id === undefined || server === undefined || grant === undefined || who === undefined) return 'invalid'
   return { id, server, grant, who, scopes: textsIn(json, 'scopes') ?? [], metadata: textIn(json, 'metadata') }
 }
+
+/** A ticket leads to the authorization server once. @returns whether this was the time */
+export function useTicket(vault: Vault, id: string): Promise<boolean> {
+  return vault.useUp(`ticket ${id}`, vault.now() + ticketMs)
+}
+
+export function isTicketUsed(vault: Vault, id: string): Promise<boolean> {
+  return vault.isUsedUp(`ticket ${id}`)
+}

@@ -8,7 +8,7 @@ import { OAuthUnavailable } from './http.ts'
 import { type AuthorizationNeeded, ConfirmationNeeded } from './needed.ts'
 import { readChallenge } from './read-challenge.ts'
 import { bearer, type CredentialCaller, type ServerCredentials, type ServerRefusal } from './server-credentials.ts'
-import { newTicket, type Ticket } from './ticket.ts'
+import { isTicketUsed, newTicket, type Ticket } from './ticket.ts'
 import { type GoodToken, type Shown, TokenCache } from './token-cache.ts'
 import { requestToken, TokenRefused, tokenRequest } from './token-endpoint.ts'
 import { TokenStoreError } from './token-store.ts'
@@ -191,11 +191,13 @@ export class UserCredentials implements ServerCredentials {
 
   /** @throws {ConfirmationNeeded | AuthorizationNeeded} always */
   async #ask(caller: CredentialCaller, name: string, asked: Asked): Promise<never> {
-    const kept = await keptBack(this.server.parts.vault, name)
+    const { vault } = this.server.parts
+    const kept = await keptBack(vault, name)
     if (kept !== undefined) throw new ConfirmationNeeded(this.server.name, kept)
     const key = JSON.stringify(asked)
     const before = this.#asked.get(name)
-    if (before?.key === key && this.#now() < before.untilMs) throw before.needed
+    const fresh = before?.key === key && this.#now() < before.untilMs
+    if (fresh && !(await isTicketUsed(vault, before.needed.elicitationId))) throw before.needed
     const needed = newTicket(this.server, caller.identity, asked)
     this.#asked.set(name, { needed, key, untilMs: this.#now() + sameMs })
     throw needed
