@@ -1,6 +1,6 @@
 import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
 import { type Grant, keptUntil, readGrant } from './grant.ts'
-import { textIn } from './http.ts'
+import { objectIn, textIn } from './http.ts'
 import type { Vault } from './vault.ts'
 
 /** Without what looks like something else. */
@@ -29,7 +29,7 @@ export async function confirmWith(vault: Vault, name: string, code: string): Pro
   const pending = await vault.get('pending', name)
   const id = textIn(pending, 'id')
   const expected = textIn(pending, 'code')
-  const grant = readGrant(pending?.grant as never)
+  const grant = readGrant(objectIn(pending, 'grant'))
   if (id === undefined || expected === undefined || grant === undefined) return 'none'
   if (!(await takeTry(vault, id))) {
     await vault.delete('pending', name)
