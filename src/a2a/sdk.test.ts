@@ -4,26 +4,12 @@ import { LegacyJsonRpcTransport, LegacyRestTransport } from '@a2a-js/sdk/compat/
 import { describe, expect, test } from 'vitest'
 import type { JsonObject } from '../json.ts'
 import { classify } from './call.ts'
-import {
-  A2aError,
-  type A2aErrorKind,
-  readHttpError,
-  readJsonRpcError,
-  renderError,
-  renderErrorEvent,
-} from './errors.ts'
+import { A2aError, type A2aErrorKind, renderError, renderErrorEvent } from './errors.ts'
 import { FrameReader } from './grpc/frames.ts'
 import { type A2aOperation, isStreaming, type Wire } from './operations.ts'
 import { received, understood } from './testing.ts'
-import {
-  readMessage,
-  readResult,
-  writeAnswer,
-  writeEvent,
-  writeMessage,
-  writeRequest,
-  writeResult,
-} from './translate/wire.ts'
+import { readAnswer, readEvent, writeAnswer, writeEvent } from './translate/answer.ts'
+import { readMessage, writeMessage, writeRequest } from './translate/wire.ts'
 
 /**
  * The official SDK's own clients, of both versions and both bindings of JSON, before agents of every wire: what a gateway
@@ -91,7 +77,12 @@ function through(operation: A2aOperation, value: JsonObject, agent: Wire): JsonO
     const [message] = new FrameReader(1e6).push(writeMessage(operation, value, agent))
     return readMessage(operation, message!, agent)
   }
-  return readResult(operation, JSON.parse(JSON.stringify(writeResult(operation, value, agent))), agent)
+  if (isStreaming(operation)) {
+    const data = writeEvent(operation, value, agent, 1).slice('data: '.length)
+    return readEvent(operation, agent, { type: 'message', data })
+  }
+  const { status, body } = writeAnswer(operation, value, agent, 1)
+  return readAnswer(operation, agent, status, Buffer.from(body))
 }
 
 /** A gateway before one agent. @param fails what the agent answers instead */
@@ -116,10 +107,8 @@ function gateway(agent: Wire, fails?: A2aErrorKind) {
       const seen = understood(classify(received(writeRequest(result, agent))))
       expect(seen).toMatchObject({ operation, ...agent })
       if (fails !== undefined) {
-        const rendered = renderError(new A2aError(fails, 'as the agent says'), agent, 1)
-        throw agent.binding === 'jsonrpc'
-          ? readJsonRpcError(JSON.parse(rendered.body).error)
-          : readHttpError(rendered.status, JSON.parse(rendered.body))
+        const { status, body } = renderError(new A2aError(fails, 'as the agent says'), agent, 1)
+        readAnswer(operation, agent, status, Buffer.from(body))
       }
       if (!isStreaming(operation))
         return answer(writeAnswer(operation, through(operation, results[operation], agent), result, id))

@@ -7,9 +7,10 @@ import { A2aError } from '../errors.ts'
 import { FrameReader } from '../grpc/frames.ts'
 import { type A2aOperation, operations, type Wire } from '../operations.ts'
 import { received, resent, understood } from '../testing.ts'
+import { writeAnswer, writeEvent } from './answer.ts'
 import { losses } from './losses.ts'
 import { checkedParams } from './request.ts'
-import { readMessage, readResult, writeAnswer, writeEvent, writeMessage, writeRequest, writeResult } from './wire.ts'
+import { readMessage, readResult, writeMessage, writeRequest, writeResult } from './wire.ts'
 
 const wires: Wire[] = (['0.3', '1.0'] as const).flatMap((version) =>
   (['jsonrpc', 'http+json', 'grpc'] as const).map((binding) => ({ binding, version })),

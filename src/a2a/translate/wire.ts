@@ -114,19 +114,39 @@ function placed(operation: A2aOperation, params: JsonObject) {
  * @throws {A2aError} `invalidAgentResponse`
  */
 export function readResult(operation: A2aOperation, value: unknown, wire: Wire): JsonObject {
-  const json = wire.version === '0.3' ? modernResult(operation, value) : (value ?? {})
-  return blamingAgent(() => {
-    if (!isObject(json)) throw new A2aError('invalidParams', 'it must be an object')
-    if (operation === 'deletePushConfig') return {}
-    return normalized(messagesOf(operation, '1.0').result, json)
-  })
+  if (operation === 'deletePushConfig') return {}
+  const json = wire.version === '0.3' ? modernResult(operation, value) : value
+  if (!isObject(json)) throw new A2aError('invalidAgentResponse', 'The agent’s answer is not a JSON object')
+  return complete(
+    operation,
+    blamingAgent(() => normalized(messagesOf(operation, '1.0').result, json)),
+  )
 }
 
 /** A message of gRPC, without its prefix, in the neutral form. @throws {A2aError} `invalidAgentResponse` */
 export function readMessage(operation: A2aOperation, message: Uint8Array, wire: Wire): JsonObject {
   const json = blamingAgent(() => decoded(messagesOf(operation, wire.version).result, message))
-  return wire.version === '0.3' ? readResult(operation, json, wire) : json
+  return wire.version === '0.3' ? readResult(operation, json, wire) : complete(operation, json)
 }
+
+/** The result, if it says which task it is about, so that nobody takes an empty one for an answer. */
+function complete(operation: A2aOperation, result: JsonObject): JsonObject {
+  const refuse = (what: string) => new A2aError('invalidAgentResponse', `The agent’s answer has no ${what}`)
+  if (operation === 'getTask' || operation === 'cancelTask') {
+    if (result.id === undefined) throw refuse('id of a task')
+  } else if (operation === 'sendMessage' || isStreaming(operation)) {
+    const { task, message, statusUpdate, artifactUpdate } = result
+    const about = isObject(task)
+      ? task.id
+      : isObject(message)
+        ? message.messageId
+        : taskIdOf(statusUpdate ?? artifactUpdate)
+    if (about === undefined) throw refuse('task, message or update with an id')
+  }
+  return result
+}
+
+const taskIdOf = (update: unknown) => (isObject(update) ? update.taskId : undefined)
 
 /**
  * A result, or an event, in the form of a wire's JSON: the result of JSON-RPC, the body or data of HTTP+JSON.
@@ -144,31 +164,4 @@ export function writeResult(operation: A2aOperation, value: JsonObject, wire: Wi
 export function writeMessage(operation: A2aOperation, value: JsonObject, wire: Wire): Uint8Array {
   const own = writeResult(operation, value, wire)
   return writeFrame(blamingAgent(() => encoded(messagesOf(operation, wire.version).result, isObject(own) ? own : {})))
-}
-
-/** An answer whole, as a client of JSON gets it. */
-export interface WireAnswer {
-  readonly status: number
-  readonly headers: [name: string, value: string][]
-  readonly body: string
-}
-
-/** A result as the answer to a client of JSON-RPC or HTTP+JSON. @param id of the client's JSON-RPC request */
-export function writeAnswer(operation: A2aOperation, value: JsonObject, wire: Wire, id: RpcId): WireAnswer {
-  const result = writeResult(operation, value, wire)
-  if (wire.binding === 'jsonrpc')
-    return {
-      status: 200,
-      headers: [['content-type', 'application/json']],
-      body: JSON.stringify({ jsonrpc: '2.0', id, result }),
-    }
-  if (operation === 'deletePushConfig') return { status: 204, headers: [], body: '' }
-  const type = wire.version === '1.0' ? 'application/a2a+json' : 'application/json'
-  return { status: 200, headers: [['content-type', type]], body: JSON.stringify(result) }
-}
-
-/** An event as a client of JSON-RPC or HTTP+JSON gets it in a stream of server-sent events. */
-export function writeEvent(operation: A2aOperation, value: JsonObject, wire: Wire, id: RpcId): string {
-  const result = writeResult(operation, value, wire)
-  return `data: ${JSON.stringify(wire.binding === 'jsonrpc' ? { jsonrpc: '2.0', id, result } : result)}\n\n`
 }
