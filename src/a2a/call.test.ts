@@ -1,10 +1,12 @@
 import { create, toBinary } from '@bufbuild/protobuf'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import * as legacy from '#gen/a2a/v1/a2a_pb.js'
 import * as modern from '#gen/lf/a2a/v1/a2a_pb.js'
 import { classify } from './call.ts'
 import { renderError } from './errors.ts'
 import { writeFrame } from './grpc/frames.ts'
+import { operations } from './operations.ts'
 import { refused, request, rpc, understood } from './testing.ts'
 
 const message = { messageId: 'm1', role: 'ROLE_USER', parts: [{ text: 'hi' }], taskId: 't1', contextId: 'c1' }
@@ -492,5 +494,81 @@ describe('what is refused', () => {
       classify(rpc('1.0', 'SendMessage', { message: { ...message, parts: [{ text: { hidden: 'swordfish' } }] } })),
     )
     expect(JSON.stringify(renderError(refusal.error, refusal))).not.toContain('swordfish')
+  })
+})
+
+describe('whatever is sent', () => {
+  const path = fc.oneof(
+    fc.constantFrom(
+      '',
+      '/',
+      '/message:send',
+      '/v1/message:send',
+      '/tasks',
+      '/tasks/a:cancel',
+      '/tasks/%/pushNotificationConfigs',
+      '/lf.a2a.v1.A2AService/SendMessage',
+      '/a2a.v1.A2AService/CreateTaskPushNotificationConfig',
+    ),
+    fc.webPath({ size: 'small' }),
+    fc.string(),
+  )
+  const headers = fc.record(
+    {
+      'a2a-version': fc.oneof(fc.constantFrom('0.3', '1.0', ''), fc.string()),
+      'content-type': fc.constantFrom('application/json', 'application/grpc', 'application/a2a+json', 'text/plain'),
+      'a2a-extensions': fc.string(),
+    },
+    { requiredKeys: [] },
+  )
+  const method = fc.constantFrom('GET', 'POST', 'DELETE', 'PUT')
+  const rpcMethod = fc.constantFrom(
+    'SendMessage',
+    'message/send',
+    'GetTask',
+    'tasks/get',
+    'tasks/pushNotificationConfig/set',
+    'constructor',
+    '__proto__',
+  )
+  const shaped = fc.record({
+    jsonrpc: fc.constant('2.0'),
+    id: fc.jsonValue(),
+    method: rpcMethod,
+    params: fc.dictionary(
+      fc.constantFrom(
+        'message',
+        'id',
+        'name',
+        'configuration',
+        'config',
+        'pushNotificationConfig',
+        'metadata',
+        '__proto__',
+      ),
+      fc.jsonValue(),
+    ),
+  })
+  const body = fc.oneof(
+    fc.uint8Array(),
+    fc.uint8Array().map(writeFrame),
+    fc.jsonValue().map((value) => Buffer.from(JSON.stringify(value))),
+    shaped.map((value) => Buffer.from(JSON.stringify(value))),
+  )
+
+  test('is a call or a refusal that can be said', () => {
+    fc.assert(
+      fc.property(fc.record({ method, path, headers, body }), (parts) => {
+        const result = classify({
+          ...parts,
+          agent: 'a',
+          headers: new Map(Object.entries(parts.headers)) as Map<string, string>,
+        })
+        if (result.type === 'refusal')
+          expect(renderError(result.error, result, result.id).status).toBeGreaterThanOrEqual(200)
+        else expect(operations).toContain(result.operation)
+      }),
+      { numRuns: 2000 },
+    )
   })
 })
