@@ -4,9 +4,9 @@ import { describe, expect, test } from 'vitest'
 import * as legacy from '#gen/a2a/v1/a2a_pb.js'
 import * as modern from '#gen/lf/a2a/v1/a2a_pb.js'
 import { classify } from './call.ts'
-import { renderError } from './errors.ts'
 import { writeFrame } from './grpc/frames.ts'
 import { operations } from './operations.ts'
+import { renderError } from './render-error.ts'
 import { refused, request, rpc, understood } from './testing.ts'
 
 const message = { messageId: 'm1', role: 'ROLE_USER', parts: [{ text: 'hi' }], taskId: 't1', contextId: 'c1' }

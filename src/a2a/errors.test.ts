@@ -2,17 +2,10 @@ import { fromBinary } from '@bufbuild/protobuf'
 import { describe, expect, test } from 'vitest'
 import { BadRequestSchema, ErrorInfoSchema } from '#gen/google/rpc/error_details_pb.js'
 import { StatusSchema } from '#gen/google/rpc/status_pb.js'
-import {
-  A2aError,
-  type A2aErrorKind,
-  invalidParams,
-  readGrpcTrailers,
-  readHttpError,
-  readJsonRpcError,
-  renderError,
-  renderErrorEvent,
-} from './errors.ts'
+import { A2aError, type A2aErrorKind, invalidParams } from './errors.ts'
 import type { Wire } from './operations.ts'
+import { readGrpcTrailers, readHttpError, readJsonRpcError } from './read-error.ts'
+import { renderError, renderErrorEvent } from './render-error.ts'
 
 const wires: Wire[] = (['0.3', '1.0'] as const).flatMap((version) =>
   (['jsonrpc', 'http+json', 'grpc'] as const).map((binding) => ({ binding, version })),

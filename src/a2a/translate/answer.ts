@@ -1,6 +1,7 @@
 import { isObject, type JsonObject, parseObject } from '../../json.ts'
-import { A2aError, type RpcId, readHttpError, readJsonRpcError } from '../errors.ts'
+import { A2aError, type RpcId } from '../errors.ts'
 import type { A2aOperation, Wire } from '../operations.ts'
+import { readHttpError, readJsonRpcError } from '../read-error.ts'
 import { readResult, writeResult } from './wire.ts'
 
 /** Answers of the bindings of JSON, whole or event by event: 1.0, sections 9 and 11; 0.3, section 7. */
