@@ -386,11 +386,17 @@ test('a Redis that restarts empty, loses its scripts or holds something else und
   expect(await admit('ann')).toBe('admitted')
   await admin.script('FLUSH')
   expect(await admit('bob')).toBe('admitted')
-  await server.restart()
-  for (let i = 0; i < 100 && events.at(-1)?.type !== 'store_up'; i++) {
-    await admit('cid')
-    await sleep(50)
+  // Down for so long that somebody notices, however fast it starts.
+  await server.kill()
+  const until = async (type: string) => {
+    for (let i = 0; i < 600 && events.at(-1)?.type !== type; i++) {
+      await admit(`cid-${type}-${i}`)
+      await sleep(50)
+    }
   }
+  await until('store_down')
+  await server.restart()
+  await until('store_up')
   expect(events.map(({ type }) => type)).toEqual(['store_down', 'store_up'])
   await ledger.flush()
   const day = new Date(ledger.now()).toISOString().slice(0, 10)
