@@ -201,8 +201,13 @@ export class Gateway {
 
 /** What Envoy must know of all protocols. */
 export function withMcp(topology: Topology, rule: Rules['mcp']): Topology {
-  const { upstreams, responds } = mcpTopology(rule)
-  return { ...topology, upstreams: [...topology.upstreams, ...upstreams], responds }
+  const { upstreams, pools, routeClasses, responds } = mcpTopology(rule)
+  return {
+    upstreams: [...topology.upstreams, ...upstreams],
+    pools: [...topology.pools, ...pools],
+    routeClasses: [...topology.routeClasses, ...routeClasses],
+    ...(responds !== undefined && { responds }),
+  }
 }
 
 /** Which protocol a request is of: its route says, or its path. */

@@ -56,12 +56,13 @@ export interface Plan {
   /**
    * Begins an attempt.
    * @param upstream the id of the upstream that Envoy picked
-   * @param traceparent the W3C context of Envoy's own span, where Envoy traces
+   * @param headers of the request as Envoy is about to send it, as far as the pool shows them; its `traceparent` is the context
+   *   of Envoy's own span, where Envoy traces
    * @throws {Error} where the plan has no such upstream
    */
-  attempt(upstream: string, traceparent: string | undefined): Exchange
+  attempt(upstream: string, headers: ReadonlyMap<string, string>): Exchange
   /** Every attempt has failed. @returns what the client gets */
-  exhausted(): LocalAnswer
+  exhausted(): LocalAnswer | Promise<LocalAnswer>
   /** No attempt is under way and none will follow: settle what is not settled. Idempotent. */
   close(): void
 }
@@ -150,6 +151,8 @@ export interface Pool {
   readonly id: string
   /** Upstream ids. */
   readonly upstreams: readonly string[]
+  /** Whether attempts see all headers of requests and responses, or only those that every protocol needs. */
+  readonly allHeaders?: boolean
 }
 
 /** What plans of one kind share: how long they may take and how many upstreams Envoy may try. */
@@ -161,6 +164,8 @@ export interface RouteClass {
   readonly totalMs: number
   /** The most upstreams a request may try. */
   readonly attempts: number
+  /** Whether the next upstream is tried only where this one did not answer at all: what it answers is the answer, whatever its status. */
+  readonly onlyUnanswered?: boolean
 }
 
 /** What Envoy must know before plans of some rules may be made. */

@@ -86,13 +86,16 @@ export class ProcessingStream {
     if (!plan) throw new Error('no plan for this request')
     const upstream = upstreamOf(message.upstream)
     if (upstream === exhaustedUpstream) {
-      this.#call.write(encodeImmediate(plan.exhausted()))
-      this.#ended = true
-      this.#plans.end(this.#id, false)
-      this.#call.end()
+      const answer = plan.exhausted()
+      if (answer instanceof Promise)
+        answer.then(
+          (settled) => this.#answerExhausted(settled),
+          (error) => this.#fail(error),
+        )
+      else this.#answerExhausted(answer)
       return
     }
-    this.#exchange = plan.attempt(upstream, message.headers.get('traceparent'))
+    this.#exchange = plan.attempt(upstream, message.headers)
     const transform = this.#exchange.request()
     if (transform instanceof Promise)
       transform.then(
@@ -100,6 +103,14 @@ export class ProcessingStream {
         (error) => this.#fail(error),
       )
     else this.#forward(transform)
+  }
+
+  #answerExhausted(answer: LocalAnswer): void {
+    if (this.#ended) return
+    this.#call.write(encodeImmediate(answer))
+    this.#ended = true
+    this.#plans.end(this.#id, false)
+    this.#call.end()
   }
 
   #forward(transform: Awaited<ReturnType<Exchange['request']>>): void {

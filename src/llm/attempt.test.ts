@@ -64,7 +64,7 @@ describe('nothing of one target reaches another', () => {
       ['cookie', 'client'],
     ])
     for (const name of names) {
-      const exchange = plan.attempt(bench.upstream(name), undefined)
+      const exchange = plan.attempt(bench.upstream(name), new Map())
       const { set, remove, body: sent } = await forwarded(exchange)
       for (const header of remove) headers.delete(header)
       for (const [header, value] of set) headers.set(header, value)
@@ -91,7 +91,7 @@ describe('nothing of one target reaches another', () => {
       const bench = new Bench({ providers, models: { m: { targets: [{ provider: name }] } } })
       for (const path of [chat, '/v1/messages']) {
         const plan = await bench.plan(path, { ...body, max_tokens: 1 }, { 'anthropic-beta': 'b1', 'openai-beta': 'b2' })
-        const { set, remove } = await forwarded(plan.attempt(bench.upstream(name), undefined))
+        const { set, remove } = await forwarded(plan.attempt(bench.upstream(name), new Map()))
         const rest = set.map(([header]) => header).filter((header) => !remove.includes(header))
         expect(rest.sort()).toEqual([':authority', ':path', 'content-type'])
       }
@@ -101,7 +101,7 @@ describe('nothing of one target reaches another', () => {
   test('every header that may carry a credential or a vendor’s wish is taken off', async () => {
     const bench = new Bench({ providers, models: { m: { targets: [{ provider: 'bare' }] } } })
     const plan = await bench.plan(chat, body)
-    const { set, remove } = await forwarded(plan.attempt(bench.upstream('bare'), undefined))
+    const { set, remove } = await forwarded(plan.attempt(bench.upstream('bare'), new Map()))
     expect(remove).toEqual(expect.arrayContaining([...credentialHeaders, ...vendorHeaders, 'x-forwarded-client-cert']))
     expect(set).toEqual([
       [':path', '/v1/chat/completions'],
@@ -116,10 +116,10 @@ describe('nothing of one target reaches another', () => {
       models: { m: { targets: [{ provider: 'anthropic' }, { provider: 'bare', priority: 1 }] } },
     })
     const plan = await bench.plan(chat, body)
-    const first = plan.attempt(bench.upstream('anthropic'), undefined)
+    const first = plan.attempt(bench.upstream('anthropic'), new Map())
     expect((await forwarded(first)).body).toBeDefined()
     fail(first)
-    expect((await forwarded(plan.attempt(bench.upstream('bare'), undefined))).body).toBeUndefined()
+    expect((await forwarded(plan.attempt(bench.upstream('bare'), new Map()))).body).toBeUndefined()
   })
 })
 
@@ -137,7 +137,7 @@ describe('a target without credentials', () => {
     const plan = await bench.plan(chat, body)
     const target = bench.rules.model('m')!.lineup('chat')!.groups[0]![0]!
     vi.spyOn(target.provider, 'authorize').mockImplementation(authorize)
-    const exchange = plan.attempt(bench.upstream('bare'), undefined)
+    const exchange = plan.attempt(bench.upstream('bare'), new Map())
     const transform = await exchange.request()
     expect(transform).toMatchObject({ type: 'answer', answer: { status: 502 } })
     expect(JSON.stringify(transform)).not.toContain('no key')
@@ -159,7 +159,7 @@ async function twoTargets(): Promise<{ bench: Bench; plan: Plan; first: Exchange
     models: { m: { targets: [{ provider: 'bare' }, { provider: 'openai', priority: 1 }] } },
   })
   const plan = await bench.plan(chat, body)
-  const first = plan.attempt(bench.upstream('bare'), undefined)
+  const first = plan.attempt(bench.upstream('bare'), new Map())
   await forwarded(first)
   return { bench, plan, first }
 }
@@ -245,13 +245,13 @@ describe('the ends of an attempt', () => {
       },
     })
     const plan = await bench.plan(chat, body)
-    const first = plan.attempt(bench.upstream('bare'), undefined)
-    const second = plan.attempt(bench.upstream('bare'), undefined)
+    const first = plan.attempt(bench.upstream('bare'), new Map())
+    const second = plan.attempt(bench.upstream('bare'), new Map())
     expect([...bench.book.entries()].map(([, { inFlight }]) => inFlight)).toEqual([1, 1])
     second.closed(true)
     first.closed(false)
     expect(bench.inFlight).toBe(0)
-    expect(() => plan.attempt(bench.upstream('bare'), undefined)).toThrow('not among the targets left')
+    expect(() => plan.attempt(bench.upstream('bare'), new Map())).toThrow('not among the targets left')
     expect(bench.inFlight).toBe(0)
   })
 })
@@ -276,14 +276,14 @@ describe('a failure before the last target', () => {
       expect(health.isIn(now + 25_000)).toBe(!out)
       expect(health.isIn(now + 30_000)).toBe(true)
       const next = await bench.plan(chat, body)
-      expect(() => next.attempt(bench.upstream(out ? 'openai' : 'bare'), undefined)).not.toThrow()
+      expect(() => next.attempt(bench.upstream(out ? 'openai' : 'bare'), new Map())).not.toThrow()
     }
   })
 
   test('at the last target the client gets the error, in its own format', async () => {
     const { bench, plan, first } = await twoTargets()
     fail(first, 503)
-    const last = plan.attempt(bench.upstream('openai'), undefined)
+    const last = plan.attempt(bench.upstream('openai'), new Map())
     await forwarded(last)
     expect(last.head(529, json)).toBeUndefined()
     expect(last.data(whole({ error: { message: 'Busy.', type: 'overloaded' } }), true)).toMatchObject({
@@ -293,7 +293,7 @@ describe('a failure before the last target', () => {
     })
     last.closed(true)
     expect(last.retriable).toBe(true)
-    const { status, body: text } = plan.exhausted()
+    const { status, body: text } = await plan.exhausted()
     expect(status).toBeGreaterThanOrEqual(500)
     expect(JSON.parse(text)).toMatchObject({ error: { message: expect.stringContaining('Busy.') } })
   })

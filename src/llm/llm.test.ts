@@ -157,7 +157,7 @@ describe('the plan', () => {
   test('of an alias asks for the model that it means', async () => {
     const bench = new Bench(rules)
     const plan = await bench.plan(chat, { model: 'fast', messages })
-    const transform = await plan.attempt(bench.upstream('a'), undefined).request()
+    const transform = await plan.attempt(bench.upstream('a'), new Map()).request()
     if (transform.type !== 'forward') throw new Error('not sent')
     expect(JSON.parse(Buffer.from(transform.body!).toString())).toMatchObject({ model: 'm' })
     plan.close()
@@ -167,7 +167,7 @@ describe('the plan', () => {
   test('begins at a target that can express the request, where the first choice cannot', async () => {
     const bench = new Bench(rules)
     const plan = await bench.plan(chat, { model: 'mixed', messages, n: 2 })
-    expect((await plan.attempt(bench.upstream('a'), undefined).request()).type).toBe('forward')
+    expect((await plan.attempt(bench.upstream('a'), new Map()).request()).type).toBe('forward')
   })
 
   test('has a pool and a route class that Envoy knows', async () => {
@@ -212,7 +212,7 @@ describe('room', () => {
       ['claude', true],
       ['m', false],
     ])
-    expect(new Map(plan.exhausted().headers).get('x-chaperone-downgraded')).toBe('monthly')
+    expect(new Map((await plan.exhausted()).headers).get('x-chaperone-downgraded')).toBe('monthly')
     plan.close()
     expect(bench.records[0]).toMatchObject({ requestModel: 'claude', model: 'm', downgraded: 'monthly' })
   })

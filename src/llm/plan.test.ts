@@ -41,20 +41,20 @@ describe('attempt', () => {
   test('the targets come in their order, and each once', async () => {
     const bench = new Bench(three)
     const plan = await bench.plan(chat, body)
-    plan.attempt(bench.upstream('one'), undefined)
-    expect(() => plan.attempt(bench.upstream('one'), undefined)).toThrow('not among the targets left')
-    plan.attempt(bench.upstream('two'), undefined)
-    expect(() => plan.attempt(bench.upstream('one'), undefined)).toThrow('not among the targets left')
-    plan.attempt(bench.upstream('three'), undefined)
-    expect(() => plan.attempt(bench.upstream('three'), undefined)).toThrow('not among the targets left')
+    plan.attempt(bench.upstream('one'), new Map())
+    expect(() => plan.attempt(bench.upstream('one'), new Map())).toThrow('not among the targets left')
+    plan.attempt(bench.upstream('two'), new Map())
+    expect(() => plan.attempt(bench.upstream('one'), new Map())).toThrow('not among the targets left')
+    plan.attempt(bench.upstream('three'), new Map())
+    expect(() => plan.attempt(bench.upstream('three'), new Map())).toThrow('not among the targets left')
   })
 
   test('a target that Envoy skips is skipped', async () => {
     const bench = new Bench(three)
     const plan = await bench.plan(chat, body)
-    const headers = await answer(plan.attempt(bench.upstream('three'), undefined), 200, good)
+    const headers = await answer(plan.attempt(bench.upstream('three'), new Map()), 200, good)
     expect(headers.get('x-chaperone-provider')).toBe('three')
-    expect(() => plan.attempt(bench.upstream('two'), undefined)).toThrow('not among the targets left')
+    expect(() => plan.attempt(bench.upstream('two'), new Map())).toThrow('not among the targets left')
   })
 
   test.each(['', '__proto__', 'upstream/one', 'upstream/other@0000000000'])(
@@ -62,9 +62,9 @@ describe('attempt', () => {
     async (upstream) => {
       const bench = new Bench(three)
       const plan = await bench.plan(chat, body)
-      expect(() => plan.attempt(upstream, undefined)).toThrow('not among the targets left')
+      expect(() => plan.attempt(upstream, new Map())).toThrow('not among the targets left')
       expect(bench.inFlight).toBe(0)
-      expect(() => plan.attempt(bench.upstream('one'), undefined)).not.toThrow()
+      expect(() => plan.attempt(bench.upstream('one'), new Map())).not.toThrow()
     },
   )
 
@@ -72,17 +72,17 @@ describe('attempt', () => {
     const bench = new Bench(three)
     const plan = await bench.plan(chat, body)
     const { health } = bench.rules.model('m')!.lineup('chat')!.groups[0]![0]!
-    plan.attempt(bench.upstream('one'), undefined).closed(false)
+    plan.attempt(bench.upstream('one'), new Map()).closed(false)
     expect(health.failures).toBe(0)
-    plan.attempt(bench.upstream('two'), undefined)
+    plan.attempt(bench.upstream('two'), new Map())
     expect(health.failures).toBe(1)
   })
 
   test('a target that cannot express the request says so, and no other is asked', async () => {
     const bench = new Bench(three)
     const plan = await bench.plan(chat, { ...body, n: 2 })
-    plan.attempt(bench.upstream('one'), undefined).closed(false)
-    const second = plan.attempt(bench.upstream('two'), undefined)
+    plan.attempt(bench.upstream('one'), new Map()).closed(false)
+    const second = plan.attempt(bench.upstream('two'), new Map())
     expect(await second.request()).toMatchObject({
       type: 'answer',
       answer: {
@@ -100,8 +100,8 @@ describe('exhausted', () => {
   test('where nothing came from any target', async () => {
     const bench = new Bench(three)
     const plan = await bench.plan(chat, body)
-    for (const name of ['one', 'two', 'three']) plan.attempt(bench.upstream(name), undefined).closed(false)
-    const { status, headers, body: text } = plan.exhausted()
+    for (const name of ['one', 'two', 'three']) plan.attempt(bench.upstream(name), new Map()).closed(false)
+    const { status, headers, body: text } = await plan.exhausted()
     expect(status).toBe(503)
     expect(JSON.parse(text)).toMatchObject({ error: { code: 'upstream_unreachable' }, request_id: plan.id })
     expect(new Map(headers).get('x-chaperone-tried')).toBe(
@@ -115,7 +115,7 @@ describe('exhausted', () => {
   test('where Envoy found no host at all', async () => {
     const bench = new Bench(three)
     const plan = await bench.plan(chat, body)
-    const { status, headers } = plan.exhausted()
+    const { status, headers } = await plan.exhausted()
     expect(status).toBe(503)
     expect(new Map(headers).has('x-chaperone-tried')).toBe(false)
     plan.close()
@@ -125,8 +125,8 @@ describe('exhausted', () => {
   test('an attempt that ends late does not make it an abort', async () => {
     const bench = new Bench(three)
     const plan = await bench.plan(chat, body)
-    const first = plan.attempt(bench.upstream('one'), undefined)
-    plan.exhausted()
+    const first = plan.attempt(bench.upstream('one'), new Map())
+    await plan.exhausted()
     first.closed(false)
     plan.close()
     expect(bench.records[0]!.aborted).toBe(false)
@@ -144,7 +144,7 @@ describe('the headers of an answer', () => {
       prompt_tokens_details: { cached_tokens: 2 },
       completion_tokens_details: { reasoning_tokens: 1 },
     }
-    const headers = await answer(plan.attempt(bench.upstream('one'), undefined), 200, { ...good, usage: details })
+    const headers = await answer(plan.attempt(bench.upstream('one'), new Map()), 200, { ...good, usage: details })
     expect(Object.fromEntries([...headers].filter(([name]) => name.startsWith('x-')))).toEqual({
       'x-chaperone-provider': 'one',
       'x-chaperone-model': 'm',
@@ -159,9 +159,9 @@ describe('the headers of an answer', () => {
   test('list the targets tried after a failover', async () => {
     const bench = new Bench(three)
     const plan = await bench.plan(chat, body)
-    await answer(plan.attempt(bench.upstream('one'), undefined), 503, {})
-    plan.attempt(bench.upstream('two'), undefined).closed(false)
-    const headers = await answer(plan.attempt(bench.upstream('three'), undefined), 200, good)
+    await answer(plan.attempt(bench.upstream('one'), new Map()), 503, {})
+    plan.attempt(bench.upstream('two'), new Map()).closed(false)
+    const headers = await answer(plan.attempt(bench.upstream('three'), new Map()), 200, good)
     expect(headers.get('x-chaperone-tried')).toBe('one/m=503, two/claude=no_response, three/m=200')
   })
 
@@ -175,8 +175,8 @@ describe('the headers of an answer', () => {
   ])('carry a name of the client’s (%j) as plain text, and not at any length', async (model, shown) => {
     const bench = new Bench(open)
     const plan = await bench.plan(chat, { ...body, model })
-    await answer(plan.attempt(bench.upstream('one'), undefined), 503, {})
-    const headers = await answer(plan.attempt(bench.upstream('three'), undefined), 200, good)
+    await answer(plan.attempt(bench.upstream('one'), new Map()), 503, {})
+    const headers = await answer(plan.attempt(bench.upstream('three'), new Map()), 200, good)
     expect(headers.get('x-chaperone-model')).toBe(shown)
     expect(headers.get('x-chaperone-tried')).toBe(`one/${shown}=503, three/${shown}=200`)
   })
@@ -184,13 +184,13 @@ describe('the headers of an answer', () => {
   test('carry a provider’s code of an error in the same way', async () => {
     const bench = new Bench(open)
     const plan = await bench.plan(chat, { ...body, stream: true })
-    const first = plan.attempt(bench.upstream('one'), undefined)
+    const first = plan.attempt(bench.upstream('one'), new Map())
     await first.request()
     first.head(200, events)
     await first.data(Buffer.from(`data: {"error":{"code":"a\\r\\nb${'c'.repeat(1_000)}","message":"No."}}\n\n`), true)
     first.closed(true)
-    plan.attempt(bench.upstream('three'), undefined).closed(false)
-    const tried = new Map(plan.exhausted().headers).get('x-chaperone-tried')!
+    plan.attempt(bench.upstream('three'), new Map()).closed(false)
+    const tried = new Map((await plan.exhausted()).headers).get('x-chaperone-tried')!
     expect(tried).toMatch(/^one\/m=200\/a%0D%0Abc+, three\/m=no_response$/)
     expect(tried.length).toBeLessThan(300)
   })
@@ -200,7 +200,7 @@ describe('close', () => {
   test('tells of the request once, however often it is called', async () => {
     const bench = new Bench(three)
     const plan = await bench.plan(chat, body)
-    await answer(plan.attempt(bench.upstream('one'), 'trace-1'), 200, { ...good, usage })
+    await answer(plan.attempt(bench.upstream('one'), new Map([['traceparent', 'trace-1']])), 200, { ...good, usage })
     plan.close()
     plan.close()
     expect(bench.records).toEqual([
@@ -230,8 +230,8 @@ describe('close', () => {
   test('an attempt that failed before the answer, and ends after it, does not make it an abort', async () => {
     const bench = new Bench(three)
     const plan = await bench.plan(chat, body)
-    const first = plan.attempt(bench.upstream('one'), undefined)
-    await answer(plan.attempt(bench.upstream('two'), undefined), 200, {
+    const first = plan.attempt(bench.upstream('one'), new Map())
+    await answer(plan.attempt(bench.upstream('two'), new Map()), 200, {
       id: 'a',
       type: 'message',
       role: 'assistant',
@@ -269,7 +269,7 @@ describe('what was reserved is settled once', () => {
 
   test('with the provider’s own figures, and the limits are told', async () => {
     const { bench, plan, settled } = await metered(chat, { messages }, (tokens) => tokens / 1e6)
-    const headers = await answer(plan.attempt(bench.upstream('one'), undefined), 200, { ...good, usage })
+    const headers = await answer(plan.attempt(bench.upstream('one'), new Map()), 200, { ...good, usage })
     plan.close()
     plan.close()
     expect(settled).toEqual([{ tokens: 7, nanoUsd: 7_000 }])
@@ -279,7 +279,7 @@ describe('what was reserved is settled once', () => {
   test('with nothing where nothing was answered', async () => {
     for (const status of [400, 503]) {
       const { bench, plan, settled } = await metered(chat, { messages })
-      await answer(plan.attempt(bench.upstream('one'), undefined), status, {})
+      await answer(plan.attempt(bench.upstream('one'), new Map()), status, {})
       plan.close()
       expect(settled).toEqual([{ tokens: 0, nanoUsd: 0 }])
     }
@@ -290,7 +290,7 @@ describe('what was reserved is settled once', () => {
     ['that ends without figures', true],
   ])('with an estimate for a stream %s', async (_, complete) => {
     const { bench, plan, settled } = await metered(chat, { messages, stream: true })
-    const exchange = plan.attempt(bench.upstream('one'), undefined)
+    const exchange = plan.attempt(bench.upstream('one'), new Map())
     await exchange.request()
     exchange.head(200, events)
     const text = `data: {"choices":[{"index":0,"delta":{"content":"${'a'.repeat(4_000)}"}}]}\n\n`
@@ -305,7 +305,7 @@ describe('what was reserved is settled once', () => {
 
   test('a count of tokens takes none', async () => {
     const { bench, plan, settled } = await metered('/v1/messages/count_tokens', { messages })
-    await answer(plan.attempt(bench.upstream('two'), undefined), 200, { input_tokens: 1_000 })
+    await answer(plan.attempt(bench.upstream('two'), new Map()), 200, { input_tokens: 1_000 })
     plan.close()
     expect(settled).toEqual([{ tokens: 0, nanoUsd: 0 }])
     expect(bench.records[0]).toMatchObject({ status: 200, usage: undefined })
@@ -317,7 +317,7 @@ describe('what was reserved is settled once', () => {
   ])('figures that are %s do not get into the counts', async (_, tokens, usd) => {
     const { bench, plan, settled } = await metered(chat, { messages }, () => usd)
     const figures = { prompt_tokens: tokens, completion_tokens: 1 }
-    await answer(plan.attempt(bench.upstream('one'), undefined), 200, { ...good, usage: figures })
+    await answer(plan.attempt(bench.upstream('one'), new Map()), 200, { ...good, usage: figures })
     plan.close()
     const [{ tokens: counted, nanoUsd }] = settled as [Use]
     expect(Number.isSafeInteger(counted) && counted >= 0).toBe(true)

@@ -103,7 +103,8 @@ export class LlmPlan implements Plan {
     return this.#position < this.#order.length - 1
   }
 
-  attempt(upstream: string, traceparent: string | undefined): Exchange {
+  attempt(upstream: string, headers: ReadonlyMap<string, string>): Exchange {
+    const traceparent = headers.get('traceparent')
     if (traceparent !== undefined) this.#traceparent = traceparent
     // Envoy goes through the pool in order, but skips members that have no host.
     let position = this.#position + 1

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { McpRule, McpServerRule, McpServerRuleOf } from '../config/mcp.ts'
 import { durationMs } from '../config/primitives.ts'
-import type { Upstream } from '../protocol.ts'
+import type { Pool, RouteClass, Topology, Upstream } from '../protocol.ts'
 import { Access, type Approval, type Judge } from './access.ts'
 import type { Endpoint } from './endpoint.ts'
 import { Federation, type ToolFilter } from './federation.ts'
@@ -79,9 +79,33 @@ export function compileMcp(rule: McpRule, parts: McpParts): McpRules {
 }
 
 /** What Envoy must know of the MCP part of the rules. @throws {RangeError} where a URL cannot be used */
-export function mcpTopology({ servers, endpoints }: McpRule): { upstreams: Upstream[]; responds: boolean } {
-  const upstreams = Object.entries(servers).flatMap(([name, server]) => upstreamOf(name, server) ?? [])
-  return { upstreams, responds: Object.keys(servers).length + Object.keys(endpoints).length > 0 }
+export function mcpTopology({ servers, endpoints }: McpRule): Topology {
+  const upstreams: Upstream[] = []
+  const pools: Pool[] = []
+  const routeClasses = new Map<string, RouteClass>()
+  for (const [name, server] of Object.entries(servers)) {
+    const upstream = upstreamOf(name, server)
+    if (!upstream) continue
+    upstreams.push(upstream)
+    if (server.type !== 'http') continue
+    const { pool, routeClass } = directWay(upstream, server)
+    pools.push(pool)
+    routeClasses.set(routeClass.id, routeClass)
+  }
+  const responds = Object.keys(servers).length + Object.keys(endpoints).length > 0
+  return { upstreams, pools, routeClasses: [...routeClasses.values()], responds }
+}
+
+/** How Envoy brings a client's own call to a server. The service's timeout comes first: it says whose it was. */
+export function directWay(
+  upstream: Upstream,
+  { callTimeout }: Pick<McpServerRule, 'callTimeout'>,
+): { pool: Pool; routeClass: RouteClass } {
+  const ms = durationMs(callTimeout) + 1_000
+  return {
+    pool: { id: `direct:${upstream.id}`, upstreams: [upstream.id], allHeaders: true },
+    routeClass: { id: `mcp-${ms}`, firstByteMs: ms, totalMs: ms + 1_000, attempts: 1, onlyUnanswered: true },
+  }
 }
 
 /** @throws {RangeError} where the document cannot be used, or does not say where its API is */

@@ -1,10 +1,12 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { findCredential } from '../identity/credentials.ts'
 import type { Identity, Unidentified } from '../identity/identity.ts'
 import type { AgentRequest, Decision, LocalAnswer, Protocol } from '../protocol.ts'
+import { DirectCall } from './client/direct-call.ts'
 import type { LegacyFront } from './client/legacy.ts'
 import { ModernFront } from './client/modern.ts'
 import { Reply } from './client/reply.ts'
+import { goneOf, ResponseSink } from './client/reply-sink.ts'
 import type { McpContext } from './context.ts'
 import type { Endpoint, Incoming } from './endpoint.ts'
 import { errorBody, errorResponse, McpError } from './errors.ts'
@@ -97,7 +99,7 @@ export class McpProtocol implements Protocol {
     listener: string,
     identity: Identity | Unidentified,
     cors: LocalAnswer['headers'],
-  ): Decision {
+  ): Maybe<Decision> {
     if ('status' in identity) {
       if (identity.cause !== undefined) this.#context.report(identity.cause, request.id)
       const issuers = this.#gate.issuersOf(listener)
@@ -142,36 +144,34 @@ export class McpProtocol implements Protocol {
       if (!(error instanceof McpError)) throw error
       return refusal(request, error, cors)
     }
-    return {
-      type: 'respond',
-      respond: (_: IncomingMessage, response: ServerResponse) =>
-        this.#message(incoming, message, response, streams, cors),
-    }
+    const version = request.headers.get('mcp-protocol-version')
+    const modern = 'method' in message && ModernFront.knows(message, version)
+    const call = new DirectCall(request.id, modern ? 'modern' : 'legacy')
+    // What initialize answers has a header that is not known before the end.
+    const mayStream = streams && !('method' in message && message.method === 'initialize')
+    const reply = new Reply(call.sink, mayStream, cors, call)
+    void this.#message(incoming, message, modern, reply, call.gone)
+    return call.decision(reply, this.#keepAliveMs)
   }
 
   async #message(
     incoming: Incoming,
     message: JsonRpcMessage,
-    response: ServerResponse,
-    streams: boolean,
-    cors: LocalAnswer['headers'],
+    modern: boolean,
+    reply: Reply,
+    gone: AbortSignal,
   ): Promise<void> {
-    // What initialize answers has a header that is not known before the end.
-    const mayStream = streams && !('method' in message && message.method === 'initialize')
-    const reply = new Reply(response, mayStream, this.#keepAliveMs, cors)
     try {
       if (!('method' in message)) {
         this.#legacy.response(incoming, message)
         reply.accepted()
         return
       }
-      const modern = ModernFront.knows(message, incoming.headers.get('mcp-protocol-version'))
       if (!('id' in message)) {
         if (!modern) this.#legacy.notification(incoming, message)
         reply.accepted()
         return
       }
-      const gone = goneOf(response)
       if (modern) await this.#modern.request(incoming, message, reply, gone)
       else await this.#legacy.request(incoming, message, reply, gone)
     } catch (error) {
@@ -187,16 +187,17 @@ export class McpProtocol implements Protocol {
       await this.#legacy.listen(
         incoming,
         () => {
-          reply = new Reply(response, true, this.#keepAliveMs, cors)
+          reply = new Reply(new ResponseSink(response), true, cors)
+          reply.keepAlive(this.#keepAliveMs)
           return reply
         },
         goneOf(response),
       )
-      response.end()
+      reply?.end()
     } catch (error) {
       const status = error instanceof McpError ? error.status : 500
       if (!(error instanceof McpError)) this.#context.report(error, incoming.requestId)
-      const failed = reply ?? new Reply(response, false, this.#keepAliveMs, cors)
+      const failed = reply ?? new Reply(new ResponseSink(response), false, cors)
       failed.error(undefined, status, errorBody(error, incoming.requestId))
     }
   }
@@ -208,7 +209,7 @@ export class McpProtocol implements Protocol {
       response.writeHead(204).end()
     } catch (error) {
       if (!(error instanceof McpError)) this.#context.report(error, incoming.requestId)
-      const reply = new Reply(response, false, this.#keepAliveMs, cors)
+      const reply = new Reply(new ResponseSink(response), false, cors)
       reply.error(undefined, error instanceof McpError ? error.status : 500, errorBody(error, incoming.requestId))
     }
   }
@@ -218,15 +219,6 @@ export class McpProtocol implements Protocol {
 function tokenIn(headers: ReadonlyMap<string, string>): string | undefined {
   const credential = findCredential(headers, { key: false, jwt: true })
   return typeof credential === 'object' ? credential.text : undefined
-}
-
-/** Ends what is done for a client that went away. */
-function goneOf(response: ServerResponse): AbortSignal {
-  const controller = new AbortController()
-  response.on('close', () => {
-    if (!response.writableFinished) controller.abort(new Error('the client went away'))
-  })
-  return controller.signal
 }
 
 function refusal(request: AgentRequest, error: McpError, cors: LocalAnswer['headers']): Decision {

@@ -78,6 +78,11 @@ export const meta = {
   serverInfo: 'io.modelcontextprotocol/serverInfo',
 } as const
 
+/** The key of `_meta` that names the task a message belongs to (2025-11-25, Related Task Metadata). */
+export const relatedTask = 'io.modelcontextprotocol/related-task'
+/** The tasks extension of the new era. */
+export const tasksExtension = 'io.modelcontextprotocol/tasks'
+
 /** Error codes of JSON-RPC 2.0 and of MCP (2026-07-28, Error codes). */
 export const errorCode = {
   parse: -32700,

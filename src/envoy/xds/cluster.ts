@@ -112,7 +112,7 @@ export function poolClusterConfig(pool: Pool): EnvoyJson {
       [httpOptions]: {
         '@type': `type.googleapis.com/${httpOptions}`,
         explicit_http_config: { http_protocol_options: {} },
-        http_filters: upstreamFilters(),
+        http_filters: upstreamFilters(pool.allHeaders === true),
       },
     },
   }

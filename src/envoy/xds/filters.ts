@@ -65,8 +65,9 @@ export function extAuthz(maxRequestBytes: number): EnvoyJson {
 /**
  * Stage 2: the upstream filters of every cluster that attempts go through. The service sees the attempt's headers
  * (few of them), never the request body, and the answer as it streams unless it says that it need not.
+ * @param allHeaders whether it sees all headers
  */
-export function upstreamFilters(): EnvoyJson[] {
+export function upstreamFilters(allHeaders = false): EnvoyJson[] {
   return [
     {
       name: 'envoy.filters.http.ext_proc',
@@ -81,7 +82,7 @@ export function upstreamFilters(): EnvoyJson[] {
           response_body_mode: 'STREAMED',
           response_trailer_mode: 'SKIP',
         },
-        forward_rules: { allowed_headers: { patterns: transformHeaders.map(exact) } },
+        ...(!allHeaders && { forward_rules: { allowed_headers: { patterns: transformHeaders.map(exact) } } }),
         mutation_rules: { allow_all_routing: true, allow_envoy: true },
         request_attributes: [upstreamMetadataAttribute],
         // Response headers and the first piece of the body come together, so that the service can let the body decide

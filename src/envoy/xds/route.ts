@@ -77,8 +77,12 @@ function decidedRoutes(all: typeof paths, classes: readonly RouteClass[], maxReq
         timeout: ms(kind.totalMs),
         idle_timeout: ms(kind.totalMs),
         retry_policy: {
-          retry_on: '5xx,reset,connect-failure,refused-stream,retriable-status-codes',
-          retriable_status_codes: retriableStatuses,
+          ...(kind.onlyUnanswered
+            ? { retry_on: 'reset,connect-failure,refused-stream' }
+            : {
+                retry_on: '5xx,reset,connect-failure,refused-stream,retriable-status-codes',
+                retriable_status_codes: retriableStatuses,
+              }),
           num_retries: kind.attempts,
           per_try_idle_timeout: ms(kind.firstByteMs),
           retry_back_off: { base_interval: '0.002s', max_interval: '0.02s' },

@@ -233,6 +233,7 @@ export class LegacyFront {
           takesInputRequired: false,
           logLevel: live.logLevel,
           signal,
+          carrier: reply.carrier,
           notified: (notification, told) => {
             if (
               notification === 'notifications/message' &&

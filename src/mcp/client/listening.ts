@@ -235,6 +235,6 @@ export function askClient(
       else reject(new ServerError(outcome.error))
     }
     asked.set(id, settle)
-    reply.message({ jsonrpc: '2.0', id, method, params })
+    reply.ask({ jsonrpc: '2.0', id, method, params })
   })
 }

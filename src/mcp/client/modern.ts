@@ -274,6 +274,7 @@ export class ModernFront {
       takesInputRequired: true,
       logLevel,
       signal: controller.signal,
+      carrier: reply.carrier,
       notified: (method, params) => {
         if (method === 'notifications/message') {
           if (logLevel === undefined || !loudEnough(params.level, logLevel)) return

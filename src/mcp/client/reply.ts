@@ -1,48 +1,54 @@
-import type { ServerResponse } from 'node:http'
 import { sse } from '../../sse.ts'
 import { errorResponse, type McpError } from '../errors.ts'
 import type { JsonObject, JsonRpcErrorBody, RequestId } from '../protocol.ts'
+import type { Carrier } from '../server/carrier.ts'
+import type { ReplySink } from './reply-sink.ts'
 
 /**
  * The answer to one request: a JSON object where nothing comes before it, else a stream of server-sent events that ends
  * with it (Streamable HTTP, Sending Messages).
  */
 export class Reply {
-  readonly #response: ServerResponse
+  /** Can bring the call straight to its server. */
+  readonly carrier: Carrier | undefined
+  readonly #sink: ReplySink
   readonly #mayStream: boolean
-  readonly #keepAlive: NodeJS.Timeout
   readonly #headers: readonly (readonly [string, string])[]
+  #keepAlive: NodeJS.Timeout | undefined
   #streaming = false
   #done = false
 
-  /**
-   * @param mayStream whether the client takes text/event-stream
-   * @param keepAliveMs the longest silence before a comment is sent
-   */
+  /** @param mayStream whether the client takes text/event-stream */
   constructor(
-    response: ServerResponse,
+    sink: ReplySink,
     mayStream: boolean,
-    keepAliveMs: number,
     headers: readonly (readonly [string, string])[] = [],
+    carrier?: Carrier,
   ) {
-    this.#response = response
+    this.#sink = sink
     this.#mayStream = mayStream
     this.#headers = headers
+    this.carrier = carrier
+  }
+
+  /** From now on no silence is longer than this: a comment is sent, which begins the stream. */
+  keepAlive(everyMs: number): void {
+    if (this.#done || !this.#mayStream) return
     this.#keepAlive = setInterval(() => {
-      if (this.#mayStream && this.#stream()) response.write(': \n\n')
-    }, keepAliveMs)
+      if (!this.open) clearInterval(this.#keepAlive)
+      else if (this.#stream()) this.#sink.write(': \n\n')
+    }, everyMs)
     this.#keepAlive.unref()
-    response.on('close', () => clearInterval(this.#keepAlive))
   }
 
   /** Whether the client can be told anything before the answer. */
   get open(): boolean {
-    return this.#mayStream && !this.#done && !this.#response.destroyed
+    return this.#mayStream && !this.#done && !this.#sink.gone
   }
 
   /** Something that comes before the answer; lost where the client takes no stream. */
   message(message: JsonObject): void {
-    if (this.open && this.#stream()) this.#response.write(sse(JSON.stringify(message)))
+    if (this.open && this.#stream()) this.#sink.write(sse(JSON.stringify(message)))
   }
 
   notify(method: string, params: JsonObject): void {
@@ -51,7 +57,20 @@ export class Reply {
 
   /** Begins the stream now: the client must be able to see that it is open. */
   begin(): void {
-    if (this.open) this.#stream()
+    if (this.open && this.#stream()) this.#sink.flush()
+  }
+
+  /** A request that the client is to answer before the call can go on. */
+  ask(request: JsonObject): void {
+    this.message(request)
+    this.#sink.flush()
+  }
+
+  /** Ends a stream that has no answer. */
+  end(): void {
+    if (this.#done) return
+    this.#finish()
+    if (!this.#sink.gone) this.#sink.end()
   }
 
   result(id: RequestId, result: JsonObject, headers: readonly (readonly [string, string])[] = []): void {
@@ -65,26 +84,24 @@ export class Reply {
 
   /** A message was taken, and nothing is to be said of it. */
   accepted(): void {
+    if (this.#done) return
     this.#finish()
-    if (this.#streaming || this.#response.destroyed) {
-      this.#response.end()
-      return
-    }
-    for (const [name, value] of this.#headers) this.#response.setHeader(name, value)
-    this.#response.writeHead(202).end()
+    if (this.#sink.gone) return
+    if (!this.#streaming) this.#sink.head(202, this.#headers)
+    this.#sink.end()
   }
 
   #end(status: number, message: JsonObject, headers: readonly (readonly [string, string])[]): void {
     if (this.#done) return
     this.#finish()
-    if (this.#response.destroyed) return
+    if (this.#sink.gone) return
+    const text = JSON.stringify(message)
     if (this.#streaming) {
-      this.#response.end(sse(JSON.stringify(message)))
+      this.#sink.end(sse(text))
       return
     }
-    const body = Buffer.from(JSON.stringify(message))
-    for (const [name, value] of [...this.#headers, ...headers]) this.#response.setHeader(name, value)
-    this.#response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length }).end(body)
+    this.#sink.head(status, [...this.#headers, ...headers, ['content-type', 'application/json']])
+    this.#sink.end(text)
   }
 
   #finish(): void {
@@ -94,15 +111,14 @@ export class Reply {
 
   #stream(): boolean {
     if (this.#streaming) return true
-    if (this.#response.destroyed) return false
+    if (this.#sink.gone) return false
     this.#streaming = true
-    for (const [name, value] of this.#headers) this.#response.setHeader(name, value)
-    this.#response.writeHead(200, {
-      'content-type': 'text/event-stream',
-      'cache-control': 'no-cache, no-transform',
-      'x-accel-buffering': 'no',
-    })
-    this.#response.flushHeaders()
+    this.#sink.head(200, [
+      ...this.#headers,
+      ['content-type', 'text/event-stream'],
+      ['cache-control', 'no-cache, no-transform'],
+      ['x-accel-buffering', 'no'],
+    ])
     return true
   }
 }

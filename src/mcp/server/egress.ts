@@ -67,7 +67,8 @@ export class Egress {
   }
 }
 
-function authorityOf({ scheme, host, port }: Upstream): string {
+/** What `Host` says to an upstream. */
+export function authorityOf({ scheme, host, port }: Upstream): string {
   const name = host.includes(':') ? `[${host}]` : host
   return port === (scheme === 'https' ? 443 : 80) ? name : `${name}:${port}`
 }

@@ -1,9 +1,11 @@
+import { isIP } from 'node:net'
 import type { Upstream } from '../../protocol.ts'
 import { SseParser } from '../../sse.ts'
 import { ServerUnavailable } from '../errors.ts'
 import { messageOf, readMessage } from '../message.ts'
 import type { JsonRpcMessage } from '../protocol.ts'
-import type { Egress, EgressResponse } from './egress.ts'
+import type { Body, CarriedResponse, Carrier } from './carrier.ts'
+import { authorityOf, type Egress } from './egress.ts'
 
 /** The longest message of a server, bytes. */
 export const longestMessage = 64 * 1024 * 1024
@@ -19,24 +21,48 @@ export interface Posted {
     | { readonly type: 'none' }
 }
 
+/** How Envoy brings clients' own calls to a server: the ids of its pool and of its route class. */
+export interface DirectWay {
+  readonly pool: string
+  readonly routeClass: string
+}
+
 /** A streamable HTTP endpoint of a server (2025-03-26 and later: Transports). */
 export class HttpServer {
   /** The server's name in the rules. */
   readonly name: string
   readonly upstream: Upstream
+  /** It has ended a stream before its answer, and went on where it was asked again. */
+  resumes = false
   readonly #path: string
   readonly #egress: Egress
+  readonly #direct: DirectWay
 
-  constructor(name: string, upstream: Upstream, path: string, egress: Egress) {
+  constructor(name: string, upstream: Upstream, path: string, egress: Egress, direct: DirectWay) {
     this.name = name
     this.upstream = upstream
     this.#path = path
     this.#egress = egress
+    this.#direct = direct
   }
 
-  /** @throws {ServerUnavailable} where it cannot be reached, or answers what is no HTTP of MCP */
-  async post(message: object, headers: Iterable<readonly [string, string]>, signal: AbortSignal): Promise<Posted> {
-    const response = await this.#send('POST', headers, JSON.stringify(message), signal)
+  /** Whether whoever asks it reaches the same process each time. */
+  get isOne(): boolean {
+    const { host, replicas = [] } = this.upstream
+    return replicas.length === 1 || (replicas.length === 0 && isIP(host) !== 0)
+  }
+
+  /**
+   * @param carrier takes the message if it can
+   * @throws {ServerUnavailable} where it cannot be reached, or answers what is no HTTP of MCP
+   */
+  async post(
+    message: object,
+    headers: Iterable<readonly [string, string]>,
+    signal: AbortSignal,
+    carrier?: Carrier,
+  ): Promise<Posted> {
+    const response = await this.#send('POST', headers, JSON.stringify(message), signal, carrier)
     return { status: response.status, header: headerOf(response), body: await this.#bodyOf(response) }
   }
 
@@ -64,13 +90,27 @@ export class HttpServer {
     headers: Iterable<readonly [string, string]>,
     body: string | null,
     signal: AbortSignal,
-  ): Promise<EgressResponse> {
+    carrier?: Carrier,
+  ): Promise<CarriedResponse> {
     const all: (readonly [string, string])[] = [
       ['accept', method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'],
     ]
     if (body !== null) all.push(['content-type', 'application/json'])
     for (const header of headers) all.push(header)
     try {
+      const carried: Promise<CarriedResponse> | undefined =
+        body === null
+          ? undefined
+          : carrier?.take({
+              ...this.#direct,
+              upstream: this.upstream.id,
+              authority: authorityOf(this.upstream),
+              path: this.#path,
+              headers: all,
+              body,
+              signal,
+            })
+      if (carried !== undefined) return await carried
       return await this.#egress.request(this.upstream, method, this.#path, all, body, signal)
     } catch (error) {
       if (signal.aborted) throw signal.reason
@@ -78,7 +118,7 @@ export class HttpServer {
     }
   }
 
-  async #bodyOf(response: EgressResponse): Promise<Posted['body']> {
+  async #bodyOf(response: CarriedResponse): Promise<Posted['body']> {
     const type = headerOf(response)('content-type') ?? ''
     if (isEventStream(type) && response.status === 200)
       return { type: 'stream', events: new EventStream(this.name, response.body) }
@@ -105,7 +145,7 @@ export class HttpServer {
   }
 }
 
-function headerOf({ headers }: EgressResponse): (name: string) => string | undefined {
+function headerOf({ headers }: CarriedResponse): (name: string) => string | undefined {
   return (name) => {
     const value = headers[name]
     return Array.isArray(value) ? value[0] : value
@@ -114,20 +154,17 @@ function headerOf({ headers }: EgressResponse): (name: string) => string | undef
 
 const isEventStream = (type: string) => /^text\/event-stream\b/i.test(type)
 
-/** What a stream is made of. */
-type Body = AsyncIterable<Uint8Array> & { destroy(): unknown }
-
 /**
  * Reads a body of the type application/json. It is one message; but there are servers that stream under this type, a
  * message a line, and a stream must not be waited for to its end.
  * @returns the whole body, or its pieces where its first line is a notification
  * @throws {RangeError} where it is too long
  */
-async function wholeOrLines(body: EgressResponse['body']): Promise<Uint8Array | Body> {
+async function wholeOrLines(body: Body): Promise<Uint8Array | Body> {
   const pieces: Uint8Array[] = []
   let length = 0
   let looked = false
-  const chunks = (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]()
+  const chunks = body[Symbol.asyncIterator]()
   for (;;) {
     const { value, done } = await chunks.next()
     if (done) return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)

@@ -10,6 +10,7 @@ import {
   legacyVersion,
   type RequestId,
 } from '../protocol.ts'
+import type { Carrier } from './carrier.ts'
 import type { EventStream, HttpServer, Posted } from './http-server.ts'
 import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
 import { refused, resultOf } from './modern-link.ts'
@@ -81,7 +82,7 @@ export class LegacyHttpLink implements Link {
     }
     hooks.signal.addEventListener('abort', cancelled, { once: true })
     try {
-      const posted = await this.#post({ jsonrpc: '2.0', id, method, params }, hooks.signal)
+      const posted = await this.#post({ jsonrpc: '2.0', id, method, params }, hooks.signal, this.#carrierOf(hooks))
       const { body } = posted
       if (body.type === 'none') throw refused(this.#server.name, posted.status)
       if (body.type === 'message') return resultOf(this.#server.name, body.message, id)
@@ -131,6 +132,7 @@ export class LegacyHttpLink implements Link {
       if (hooks.signal.aborted) throw hooks.signal.reason
       // 2025-11-25: a server may close the stream at any time, and goes on where the client comes again.
       const { lastEventId, retryMs } = events
+      if (lastEventId !== undefined) this.#server.resumes = true
       if (lastEventId === undefined || resumed >= mostResumptions)
         throw (
           broken ??
@@ -205,8 +207,17 @@ export class LegacyHttpLink implements Link {
     if (posted.status >= 400) throw refused(this.#server.name, posted.status)
   }
 
-  async #post(message: object, signal: AbortSignal): Promise<Posted> {
-    const posted = await this.#server.post(message, this.#headers(), signal)
+  /**
+   * The client's own request reaches the session only where there is one process to reach; and it cannot wait for a server that
+   * ends its stream and wants to be asked again.
+   */
+  #carrierOf({ carrier }: CallHooks): Carrier | undefined {
+    const known = this.session.id === undefined || this.#server.isOne
+    return carrier?.era === 'legacy' && known && !this.#server.resumes ? carrier : undefined
+  }
+
+  async #post(message: object, signal: AbortSignal, carrier?: Carrier): Promise<Posted> {
+    const posted = await this.#server.post(message, this.#headers(), signal, carrier)
     if (posted.status === 404 && this.session.id !== undefined) throw new SessionLost()
     return posted
   }

@@ -1,4 +1,5 @@
 import type { Era, JsonObject } from '../protocol.ts'
+import type { Carrier } from './carrier.ts'
 
 /** What a server says of itself: InitializeResult up to 2025-11-25, DiscoverResult from 2026-07-28 on. */
 export interface ServerInfo {
@@ -36,6 +37,8 @@ export interface CallHooks {
   /** The least severe log messages that are wanted; undefined: none (2026-07-28, Logging). */
   readonly logLevel?: string | undefined
   readonly signal: AbortSignal
+  /** Can bring the request straight to the server. */
+  readonly carrier?: Carrier | undefined
 }
 
 /** What a client wants to hear of, outside of its requests. */

@@ -10,6 +10,7 @@ import {
   modernVersion,
   type RequestId,
 } from '../protocol.ts'
+import type { Carrier } from './carrier.ts'
 import type { HttpServer, Posted } from './http-server.ts'
 import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
 import { paramHeaders } from './param-headers.ts'
@@ -49,8 +50,13 @@ export class ModernHttpLink implements Link {
   async request(method: string, params: JsonObject, hooks: CallHooks): Promise<JsonObject> {
     let sent = params
     for (let round = 0; round < mostRounds; round++) {
-      const result = await this.#once(method, sent, hooks.logLevel, hooks.signal, (name, told) =>
-        hooks.notified(name, told),
+      const result = await this.#once(
+        method,
+        sent,
+        hooks.logLevel,
+        hooks.signal,
+        (name, told) => hooks.notified(name, told),
+        hooks.carrier?.era === 'modern' ? hooks.carrier : undefined,
       )
       if (result.resultType !== 'input_required' || hooks.takesInputRequired) return result
       sent = { ...params, ...(await answersTo(result, hooks)) }
@@ -117,8 +123,9 @@ export class ModernHttpLink implements Link {
     logLevel: string | undefined,
     signal: AbortSignal,
     notified: (method: string, params: JsonObject) => void,
+    carrier?: Carrier,
   ): Promise<JsonObject> {
-    const { id, posted } = await this.#post(method, params, logLevel, signal)
+    const { id, posted } = await this.#post(method, params, logLevel, signal, carrier)
     const { body, status } = posted
     if (body.type === 'message') return resultOf(this.#server.name, body.message, id)
     if (body.type === 'none') throw refused(this.#server.name, status)
@@ -139,6 +146,7 @@ export class ModernHttpLink implements Link {
     params: JsonObject,
     logLevel: string | undefined,
     signal: AbortSignal,
+    carrier?: Carrier,
   ): Promise<{ id: RequestId; posted: Posted }> {
     const id = ++lastId
     const { capabilities, clientInfo, headers } = this.#client
@@ -161,7 +169,12 @@ export class ModernHttpLink implements Link {
       if (schema) sent.push(...paramHeaders(schema, isObject(params.arguments) ? params.arguments : {}))
     }
     for (const header of headers) sent.push(header)
-    const posted = await this.#server.post({ jsonrpc: '2.0', id, method, params: { ...params, _meta } }, sent, signal)
+    const posted = await this.#server.post(
+      { jsonrpc: '2.0', id, method, params: { ...params, _meta } },
+      sent,
+      signal,
+      carrier,
+    )
     return { id, posted }
   }
 }

@@ -4,7 +4,7 @@ import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import type { McpServerRule } from '../../config/mcp.ts'
 import type { Upstream } from '../../protocol.ts'
-import { environmentOf, openApiOf, type Secrets } from '../compile.ts'
+import { directWay, environmentOf, openApiOf, type Secrets } from '../compile.ts'
 import { OpenApiLink } from '../openapi/link.ts'
 import { Channel } from './channel.ts'
 import type { Egress } from './egress.ts'
@@ -82,9 +82,13 @@ export class ServerPool {
     switch (rule.type) {
       case 'http': {
         const { pathname, search } = new URL(rule.url)
+        const { pool, routeClass } = directWay(upstream!, rule)
         return {
           type: 'http',
-          server: new HttpServer(name, upstream!, pathname + search, this.#egress),
+          server: new HttpServer(name, upstream!, pathname + search, this.#egress, {
+            pool: pool.id,
+            routeClass: routeClass.id,
+          }),
           era: rule.era,
         }
       }

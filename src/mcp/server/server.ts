@@ -10,6 +10,7 @@ import type { HttpServer } from './http-server.ts'
 import { LegacyHttpLink, type ServerSession } from './legacy-http-link.ts'
 import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
 import { ModernHttpLink } from './modern-link.ts'
+import { PlainCalls } from './plain-calls.ts'
 import { SharedStreams } from './shared-streams.ts'
 
 type Maybe<T> = T | Promise<T>
@@ -77,6 +78,7 @@ export class McpServer {
   readonly #held = new Map<string, Held>()
   readonly #streams = new SharedStreams()
   readonly #tools = new Map<string, Tool>()
+  readonly #plain = new PlainCalls()
   readonly #lists = new Map<string, { items: readonly JsonObject[]; until: number }>()
   readonly #sweeper: NodeJS.Timeout
   readonly #idleMs: number
@@ -147,11 +149,15 @@ export class McpServer {
     hooks: CallHooks,
     relinked: () => void = () => undefined,
   ): Promise<{ result: JsonObject; info: ServerInfo }> {
+    const plain = this.#plain.watch(method, params, hooks)
     for (let round = 0; ; round++) {
       const { link, release } = await this.#link(caller, hooks.signal)
       try {
-        return { result: await link.request(method, params, hooks), info: link.info }
+        const result = await link.request(method, params, plain.hooks)
+        plain.succeeded()
+        return { result, info: link.info }
       } catch (error) {
+        if (!(error instanceof ServerError)) plain.failed()
         if (!(error instanceof SessionLost) || round > 0) throw this.#worded(error)
         this.#forget(caller)
         relinked()
