@@ -24,6 +24,9 @@ export interface EnvoyProcessOptions {
 
 const slowestRestartMs = 10_000
 
+/** How long a stream may last after its listener's configuration has changed, s. */
+const longestStreamS = 7 * 24 * 3600
+
 /** One Envoy under our care: started, watched, started again when it ends, and drained when we stop. */
 export class EnvoyProcess {
   readonly #options: EnvoyProcessOptions
@@ -60,6 +63,8 @@ export class EnvoyProcess {
         ...['--use-dynamic-base-id', '--log-format', '%l %v'],
         // Connections that a listener's old configuration serves are left with their next answer.
         ...['--drain-strategy', 'immediate'],
+        // Streams have no next answer: they go on for so long under what they came by.
+        ...['--drain-time-s', String(longestStreamS)],
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     )
