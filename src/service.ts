@@ -32,6 +32,8 @@ export interface ServiceOptions {
   api?: { address: string; port: number; rootToken: string | undefined } | undefined
   /** @returns why traffic should not be sent here yet, or undefined */
   notReady(gateway: Gateway): string | undefined
+  /** @returns Envoy's metrics in Prometheus' text format */
+  envoyMetrics?: (() => Promise<string>) | undefined
   /** Told when an Envoy refuses what it is sent, beside the log. */
   rejected?(message: string): void
 }
@@ -59,6 +61,7 @@ export class Service {
     this.telemetry = new Telemetry(options.rules.telemetry, {
       upstreams: () => upstreams(this.gateway.health),
       ready: () => options.notReady(this.gateway),
+      envoyMetrics: options.envoyMetrics,
     })
     const { log, metrics } = this.telemetry
     const { backend } = options

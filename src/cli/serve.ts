@@ -1,3 +1,4 @@
+import { askAdmin, statisticsPath } from '../envoy/admin.ts'
 import type { Transport } from '../envoy/server.ts'
 import { Service } from '../service.ts'
 import { apiAddress, begin, RulesError, reason, type StoreOptions } from './rules.ts'
@@ -38,6 +39,8 @@ export async function serve(
       socket,
       transport,
       notReady: () => undefined,
+      // Where the bootstrap of `chaperone render --bootstrap` puts it.
+      envoyMetrics: () => askAdmin(`${socket}.envoy-admin`, statisticsPath),
     })
     await service.start()
   } catch (error) {

@@ -74,3 +74,20 @@ test('a taken port is named with what to change', async () => {
     startTelemetryServer({ address: '127.0.0.1', port: Number(port), metrics: async () => '', ready: () => undefined }),
   ).rejects.toThrow(/set telemetry\.port/)
 })
+
+test('Envoy’s metrics are passed on, and missing ones said', async () => {
+  let stats = () => Promise.resolve('envoy_server_live 1\n')
+  const metrics = async () => ''
+  const ready = () => undefined
+  const server = await startTelemetryServer({
+    ...{ address: '127.0.0.1', port: 0, metrics, ready },
+    envoyMetrics: () => stats(),
+  })
+  const ask = () => fetch(`${server.url}/metrics/envoy`)
+  expect(await (await ask()).text()).toBe('envoy_server_live 1\n')
+  stats = () => Promise.reject(new Error('secret'))
+  const without = await ask()
+  expect([without.status, await without.text()]).toEqual([503, 'Envoy does not answer\n'])
+  await server.stop()
+  expect((await get('/metrics/envoy')).status).toBe(404)
+})

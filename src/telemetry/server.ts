@@ -8,18 +8,21 @@ export interface TelemetryServerOptions {
   port: number
   /** @returns the metrics in Prometheus' text format */
   metrics(): Promise<string>
+  /** @returns Envoy's metrics in the same format; absent: there is no Envoy to ask */
+  envoyMetrics?: (() => Promise<string>) | undefined
   /** @returns why traffic should not come yet, or undefined */
   ready(): string | undefined
 }
 
 /**
- * Serves GET /metrics, /livez and /readyz.
+ * Serves GET /metrics, /metrics/envoy, /livez and /readyz.
  * @throws {Error} where the port cannot be had
  */
 export async function startTelemetryServer({
   address,
   port,
   metrics,
+  envoyMetrics,
   ready,
 }: TelemetryServerOptions): Promise<{ url: string; stop(): Promise<void> }> {
   const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => {
@@ -32,11 +35,18 @@ export async function startTelemetryServer({
     switch (request.url?.split('?', 1)[0]) {
       case '/metrics':
         metrics().then(
-          (text) => {
-            response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-            response.end(text)
-          },
+          (text) => answer(response, 200, text, metricsType),
           () => answer(response, 500, 'the metrics cannot be read'),
+        )
+        return
+      case '/metrics/envoy':
+        if (!envoyMetrics) {
+          answer(response, 404, 'this service has no Envoy to ask')
+          return
+        }
+        envoyMetrics().then(
+          (text) => answer(response, 200, text, metricsType),
+          () => answer(response, 503, 'Envoy does not answer'),
         )
         return
       case '/livez':
@@ -48,7 +58,7 @@ export async function startTelemetryServer({
         return
       }
       default:
-        answer(response, 404, 'there is /metrics, /livez and /readyz')
+        answer(response, 404, 'there is /metrics, /metrics/envoy, /livez and /readyz')
     }
   })
   server.maxConnections = 100
@@ -75,6 +85,8 @@ export async function startTelemetryServer({
   }
 }
 
-function answer(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${text}\n`)
+const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
+
+function answer(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {
+  response.writeHead(status, { 'content-type': type }).end(text.endsWith('\n') ? text : `${text}\n`)
 }

@@ -10,6 +10,8 @@ export interface TelemetryOptions {
   upstreams(): Iterable<UpstreamHealth>
   /** @returns why traffic should not come yet, or undefined */
   ready(): string | undefined
+  /** @returns Envoy's metrics in Prometheus' text format; absent: there is no Envoy to ask */
+  envoyMetrics?: (() => Promise<string>) | undefined
   /** Default: standard output, as JSON lines. */
   log?: Log
 }
@@ -21,11 +23,13 @@ export class Telemetry {
   readonly #traces: Traces | undefined
   readonly #rule: TelemetryRule
   readonly #ready: () => string | undefined
+  readonly #envoyMetrics: (() => Promise<string>) | undefined
   #server: { url: string; stop(): Promise<void> } | undefined
 
-  constructor(rule: TelemetryRule, { upstreams, ready, log }: TelemetryOptions) {
+  constructor(rule: TelemetryRule, { upstreams, ready, envoyMetrics, log }: TelemetryOptions) {
     this.#rule = rule
     this.#ready = ready
+    this.#envoyMetrics = envoyMetrics
     this.log = log ?? createLog(rule)
     this.metrics = new Metrics(upstreams)
     const { otlpEndpoint, sampling } = rule
@@ -41,7 +45,13 @@ export class Telemetry {
   async start(): Promise<void> {
     const { address, port } = this.#rule
     const metrics = () => this.metrics.render()
-    this.#server = await startTelemetryServer({ address, port, metrics, ready: this.#ready })
+    this.#server = await startTelemetryServer({
+      address,
+      port,
+      metrics,
+      envoyMetrics: this.#envoyMetrics,
+      ready: this.#ready,
+    })
   }
 
   async stop(): Promise<void> {
