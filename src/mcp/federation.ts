@@ -4,9 +4,11 @@ import { invalidParams, McpError, methodNotFound, ServerError, ServerUnavailable
 import { type Kind, kinds } from './kinds.ts'
 import type { Names } from './names.ts'
 import { errorCode, type JsonObject, type Tool } from './protocol.ts'
+import type { ServerSession } from './server/legacy-http-link.ts'
 import type { CallHooks, Interest, ListenHooks, ServerInfo } from './server/link.ts'
 import { mirroredIn } from './server/param-headers.ts'
 import type { Caller, McpServer } from './server/server.ts'
+import type { HeldTask } from './tasks/task-id.ts'
 import { withUris } from './uris.ts'
 
 /** Pages of one server's list, and entries of all its pages; more is cut. */
@@ -45,6 +47,9 @@ export interface Routed {
   readonly tool: Tool | undefined
   /** Whether a human must approve it first. */
   readonly approval: boolean
+  /** The task that it is about, and the id that the client has of it. */
+  readonly task?: HeldTask | undefined
+  readonly outward?: string | undefined
 }
 
 /** What tools may be listed and called beside all else: the pins. */
@@ -233,18 +238,37 @@ export class Federation {
     }
   }
 
-  /** @returns what a server answered, in the names of clients */
+  /**
+   * Finds the server that holds a task.
+   * @throws {McpError} where the caller may not use the tool (any more) that the task came of
+   */
+  routeTask(method: string, params: JsonObject, task: HeldTask, caller: Caller, unknown: () => McpError): Routed {
+    const server = this.#byName.get(task.server)
+    if (!server) throw unknown()
+    const tool = server.tool(task.tool)
+    if (!this.#access.lists(caller, 'tools', task.server, task.tool, tool)) throw unknown()
+    if (!this.#filter.mayCall(task.server, tool)) throw unknown()
+    return { server, method, params, name: task.tool, tool, approval: false, task }
+  }
+
+  /**
+   * @returns what a server answered, in the names of clients
+   * @throws {SessionLost} where it is about a task whose session is over
+   */
   async call(
-    { server, method, params }: Routed,
+    { server, method, params, task }: Routed,
     caller: Caller,
     hooks: CallHooks,
     relinked: () => void,
-  ): Promise<{ result: JsonObject; info: ServerInfo }> {
-    const timeout = AbortSignal.timeout(server.callMs)
+  ): Promise<{ result: JsonObject; info: ServerInfo; session?: ServerSession | undefined }> {
+    // It is what tasks are for that their results may take long.
+    const timeout = method === 'tasks/result' ? hooks.signal : AbortSignal.timeout(server.callMs)
     const timed = { ...hooks, signal: AbortSignal.any([hooks.signal, timeout]) }
     try {
-      const { result, info } = await server.request(caller, method, params, timed, relinked)
-      return { result: this.outwardResult(server.name, result), info }
+      const { result, info, session } = task?.session
+        ? await server.requestIn(task.session, caller, method, params, timed)
+        : await server.request(caller, method, params, timed, relinked)
+      return { result: this.outwardResult(server.name, result), info, session }
     } catch (error) {
       if (timeout.aborted && !hooks.signal.aborted)
         throw new ServerUnavailable(

@@ -14,6 +14,7 @@ import { serverCredentials } from './oauth/server-credentials.ts'
 import { Sealer } from './seal.ts'
 import { Egress } from './server/egress.ts'
 import { ServerPool } from './server/pool.ts'
+import { Tasks } from './tasks/tasks.ts'
 
 /** What MCP needs of the rest of the gateway, whatever the rules. */
 export interface McpOptions {
@@ -36,11 +37,12 @@ export interface CompiledMcp {
 export class McpState {
   readonly #options: McpOptions
   readonly #sealer = new Sealer([])
-  readonly #listening = new Listening()
   readonly #egress: Egress
   readonly #http = new OAuthHttp()
   readonly #pool: ServerPool
   readonly #sessions = new Sessions(this.#sealer, 0)
+  readonly #tasks = new Tasks(this.#sealer)
+  readonly #listening = new Listening(this.#tasks)
 
   constructor(options: McpOptions) {
     this.#options = options
@@ -75,8 +77,8 @@ export class McpState {
     })
     const sessions = this.#sessions
     const fronts = {
-      legacy: new LegacyFront(context, this.#sealer, sessions, this.#listening),
-      modern: new ModernFront(context, this.#sealer, this.#listening),
+      legacy: new LegacyFront(context, this.#sealer, sessions, this.#listening, this.#tasks),
+      modern: new ModernFront(context, this.#sealer, this.#listening, this.#tasks),
     }
     return {
       rules,

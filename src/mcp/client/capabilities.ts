@@ -1,8 +1,9 @@
 import { isObject } from '../../json.ts'
 import type { Endpoint } from '../endpoint.ts'
-import type { Era, JsonObject } from '../protocol.ts'
+import { type Era, type JsonObject, tasksExtension } from '../protocol.ts'
 import type { ServerInfo } from '../server/link.ts'
 import type { McpServer } from '../server/server.ts'
+import { makesTasks } from '../tasks/words.ts'
 
 /**
  * What many servers can do together: what any of them can. Lists may change by the rules alone, so that the gateway tells
@@ -20,6 +21,10 @@ export function mergedCapabilities(infos: readonly ServerInfo[], era: Era): Json
       merged.experimental = { ...(merged.experimental as object), ...capabilities.experimental }
     if (era === 'modern' && isObject(capabilities.extensions))
       merged.extensions = { ...(merged.extensions as object), ...capabilities.extensions }
+    if (makesTasks(capabilities)) {
+      if (era === 'modern') merged.extensions = { ...(merged.extensions as object), [tasksExtension]: {} }
+      else merged.tasks = { list: {}, cancel: {}, requests: { tools: { call: {} } } }
+    }
   }
   return merged
 }

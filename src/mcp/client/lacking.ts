@@ -16,6 +16,10 @@ export function lackingCapability(method: string, params: JsonObject, capabiliti
       const has = url ? isObject(elicitation.url) : isObject(elicitation.form) || !isObject(elicitation.url)
       return has ? undefined : `The client does not support elicitation by ${url ? 'URL' : 'form'}`
     }
+    case 'tasks/get':
+    case 'tasks/result':
+    case 'tasks/cancel':
+      return isObject(capabilities.tasks) ? undefined : 'The client does not support tasks'
     default:
       return 'Method not found'
   }

@@ -15,6 +15,8 @@ import {
 } from '../protocol.ts'
 import type { Sealer } from '../seal.ts'
 import type { CallHooks } from '../server/link.ts'
+import { askTask } from '../tasks/client-tasks.ts'
+import { isTaskMethod, type Tasks } from '../tasks/tasks.ts'
 import { account } from './account.ts'
 import { approvalRequest, cannotAsk, mustApprove } from './approval.ts'
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
@@ -34,8 +36,10 @@ export class LegacyFront {
   readonly #sealer: Sealer
   readonly #sessions: Sessions
   readonly #listening: Listening
+  readonly #tasks: Tasks
 
-  constructor(context: McpContext, sealer: Sealer, sessions: Sessions, listening: Listening) {
+  constructor(context: McpContext, sealer: Sealer, sessions: Sessions, listening: Listening, tasks: Tasks) {
+    this.#tasks = tasks
     this.#context = context
     this.#sealer = sealer
     this.#sessions = sessions
@@ -143,8 +147,11 @@ export class LegacyFront {
     const admitted = await this.#context.admit(incoming, 'initialize', undefined)
     try {
       const version = eraOf(protocolVersion) === 'legacy' ? protocolVersion : legacyVersion
-      const { tasks: _, ...known } = capabilities
-      const session = this.#sessions.begin(version, known, isObject(clientInfo) ? clientInfo : gatewayInfo)
+      const session = this.#sessions.begin(
+        version,
+        shownToServers(capabilities),
+        isObject(clientInfo) ? clientInfo : gatewayInfo,
+      )
       const caller = callerOf(incoming, session.capabilities, session.clientInfo, session)
       const { infos, unavailable } = await incoming.endpoint.federation.describe(caller, gone)
       const instructions = mergedInstructions(incoming.endpoint, infos)
@@ -215,12 +222,20 @@ export class LegacyFront {
         return
       }
       const { _meta, ...rest } = params
-      const routed = await endpoint.federation.route(
-        method,
-        { ...rest, ...(isObject(_meta) && { _meta }) },
-        caller,
-        signal,
-      )
+      const own = { ...rest, ...(isObject(_meta) && { _meta }) }
+      if (method === 'tasks/list') {
+        const admitted = await this.#context.admit(incoming, method, undefined)
+        try {
+          const { tasks, next } = await this.#tasks.list(incoming, params.cursor, caller, signal)
+          reply.result(id, { tasks, ...(next !== undefined && { nextCursor: next }) }, admitted.headers)
+        } finally {
+          admitted.release()
+        }
+        return
+      }
+      const routed = isTaskMethod(method)
+        ? this.#tasks.route(incoming, 'legacy', method, own, caller)
+        : await endpoint.federation.route(method, own, caller, signal)
       done.about(routed)
       const admitted = await this.#context.admit(incoming, method, {
         server: routed.server.name,
@@ -246,7 +261,9 @@ export class LegacyFront {
           asked: (asked, what) => {
             const missing = lackingCapability(asked, what, session.capabilities)
             if (missing) return Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: missing }))
-            return askClient(session, asked, forClient(asked, what), reply)
+            return askTask(this.#sealer, boundTo(incoming), routed.server.name, asked, what, (meant) =>
+              askClient(session, asked, forClient(asked, meant), reply),
+            )
           },
         }
         if (routed.approval) {
@@ -276,7 +293,7 @@ export class LegacyFront {
             return
           }
         }
-        const { result } = await endpoint.federation.call(routed, caller, hooks, relinked)
+        const { result } = await this.#tasks.call(incoming, 'legacy', routed, caller, hooks, relinked)
         done.result(result)
         reply.result(id, legacyResult(method, result), admitted.headers)
       } finally {
@@ -317,6 +334,13 @@ export class LegacyFront {
       }),
     )
   }
+}
+
+/** What a client says it can, as servers hear it: its list of tasks holds those of all servers, and is for none of them. */
+function shownToServers({ tasks, ...known }: JsonObject): JsonObject {
+  if (!isObject(tasks)) return known
+  const { list: _, ...own } = tasks
+  return { ...known, tasks: own }
 }
 
 /** A server's request of the new era in the words of the old one. */

@@ -1,9 +1,10 @@
 import { isObject } from '../../json.ts'
-import { callerOf, type Endpoint, type Incoming } from '../endpoint.ts'
+import { boundTo, callerOf, type Endpoint, type Incoming } from '../endpoint.ts'
 import { invalidParams, ServerError } from '../errors.ts'
 import { errorCode, type JsonObject, type JsonRpcRequest, meta } from '../protocol.ts'
 import type { Interest } from '../server/link.ts'
 import type { Caller } from '../server/server.ts'
+import type { Tasks } from '../tasks/tasks.ts'
 import { mergedCapabilities } from './capabilities.ts'
 import { loudEnough } from './logs.ts'
 import type { Reply } from './reply.ts'
@@ -23,6 +24,11 @@ interface Stream extends ClientStream {
 /** The streams by which clients hear of what changes. They outlive the rules. */
 export class Listening {
   readonly #streams = new Set<Stream>()
+  readonly #tasks: Tasks
+
+  constructor(tasks: Tasks) {
+    this.#tasks = tasks
+  }
 
   /** How many streams are open. */
   get size(): number {
@@ -153,6 +159,8 @@ export class Listening {
     over: () => void,
   ): Stream & { readonly started: Promise<void>; close(): void } {
     if (this.#streams.size >= mostStreams) throw new Error('too many streams are open')
+    const tasks = this.#tasks
+    const bound = boundTo({ identity: caller.identity, endpoint: first })
     let endpoint = first
     let controller = new AbortController()
     const listen = (): Promise<void> => {
@@ -163,10 +171,14 @@ export class Listening {
         caller,
         interest(),
         ({ name }) => ({
-          notified: (method, params) => notify(method, federation.outwardParams(name, params)),
+          notified: (method, params) => {
+            const told = tasks.notified(bound, name, method, params)
+            if (told) notify(method, federation.outwardParams(name, told))
+          },
           asked: (method, params) =>
-            ask?.(method, params) ??
-            Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: 'Method not found' })),
+            ask
+              ? tasks.asked(bound, name, method, params, (meant) => ask(method, meant))
+              : Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: 'Method not found' })),
           signal,
         }),
         signal,

@@ -20,6 +20,7 @@ import type { CallHooks, ServerInfo } from '../server/link.ts'
 import { nameIn } from '../server/modern-link.ts'
 import { mirroredIn } from '../server/param-headers.ts'
 import type { Caller } from '../server/server.ts'
+import { isTaskMethod, type Tasks } from '../tasks/tasks.ts'
 import { account } from './account.ts'
 import { approvalRequest, cannotAsk, mustApprove } from './approval.ts'
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
@@ -75,9 +76,11 @@ export class ModernFront {
   readonly #context: McpContext
   readonly #sealer: Sealer
   readonly #listening: Listening
+  readonly #tasks: Tasks
   readonly #parked = new Map<string, Parked>()
 
-  constructor(context: McpContext, sealer: Sealer, listening: Listening) {
+  constructor(context: McpContext, sealer: Sealer, listening: Listening, tasks: Tasks) {
+    this.#tasks = tasks
     this.#context = context
     this.#sealer = sealer
     this.#listening = listening
@@ -181,7 +184,9 @@ export class ModernFront {
     const state = this.#state(incoming, requestState)
     const digest = digestOf(method, asked)
     if (state && state.d !== digest) throw badState()
-    const routed = await federation.route(method, own, caller, gone)
+    const routed = isTaskMethod(method)
+      ? this.#tasks.route(incoming, 'modern', method, own, caller)
+      : await federation.route(method, own, caller, gone)
     done.about(routed)
     checkParamHeaders(incoming, routed)
     const admitted = await this.#context.admit(incoming, method, {
@@ -296,7 +301,7 @@ export class ModernFront {
     }
     let fail: (error: McpError) => void = () => undefined
     const outcome = Promise.race([
-      incoming.endpoint.federation.call(routed, caller, hooks, () => undefined),
+      this.#tasks.call(incoming, 'modern', routed, caller, hooks, () => undefined),
       new Promise<never>((_, reject) => {
         fail = reject
       }),

@@ -174,7 +174,7 @@ export class Channel implements Link {
         ...(isObject(params._meta) && params._meta),
         [meta.protocolVersion]: version,
         [meta.clientInfo]: this.#client.clientInfo,
-        [meta.clientCapabilities]: this.#client.capabilities,
+        [meta.clientCapabilities]: this.#client.modernCapabilities ?? this.#client.capabilities,
         ...(logLevel !== undefined && { [meta.logLevel]: logLevel }),
       },
     }

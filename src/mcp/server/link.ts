@@ -14,6 +14,8 @@ export interface ServerInfo {
 /** Whom a call is made for, as far as the server may know. */
 export interface ClientSide {
   readonly capabilities: JsonObject
+  /** What it can towards servers of the new era, where that is something else. */
+  readonly modernCapabilities?: JsonObject | undefined
   readonly clientInfo: JsonObject
   /** Credentials and the trace context towards this server. */
   readonly headers: readonly (readonly [name: string, value: string])[]

@@ -149,7 +149,7 @@ export class ModernHttpLink implements Link {
     carrier?: Carrier,
   ): Promise<{ id: RequestId; posted: Posted }> {
     const id = ++lastId
-    const { capabilities, clientInfo, headers } = this.#client
+    const { clientInfo, headers, modernCapabilities: capabilities = this.#client.capabilities } = this.#client
     const { version } = this.info
     const _meta = {
       ...(isObject(params._meta) && params._meta),

@@ -4,7 +4,7 @@ import { durationMs } from '../../config/primitives.ts'
 import type { Identity } from '../../identity/identity.ts'
 import { isObject } from '../../json.ts'
 import { ServerError, ServerUnavailable, SessionLost } from '../errors.ts'
-import { errorCode, type JsonObject, type Tool } from '../protocol.ts'
+import { errorCode, type JsonObject, type Tool, tasksExtension } from '../protocol.ts'
 import type { Channel } from './channel.ts'
 import type { HttpServer } from './http-server.ts'
 import { LegacyHttpLink, type ServerSession } from './legacy-http-link.ts'
@@ -58,6 +58,8 @@ interface Held {
   readonly link: Promise<Link>
   busy: number
   usedAt: number
+  /** It is not idle before: there are tasks in it. */
+  keptUntil: number
   /** A session that ends with its process or its stream. */
   readonly end: () => void
 }
@@ -139,7 +141,7 @@ export class McpServer {
   }
 
   /**
-   * @returns the result in the form of the server's era, and the era
+   * @returns the result in the form of the server's era, the era, and the session that it was asked in, where it can be given away
    * @throws {ServerError | ServerUnavailable}
    */
   async request(
@@ -148,14 +150,14 @@ export class McpServer {
     params: JsonObject,
     hooks: CallHooks,
     relinked: () => void = () => undefined,
-  ): Promise<{ result: JsonObject; info: ServerInfo }> {
+  ): Promise<{ result: JsonObject; info: ServerInfo; session?: ServerSession | undefined }> {
     const plain = this.#plain.watch(method, params, hooks)
     for (let round = 0; ; round++) {
       const { link, release } = await this.#link(caller, hooks.signal)
       try {
         const result = await link.request(method, params, plain.hooks)
         plain.succeeded()
-        return { result, info: link.info }
+        return { result, info: link.info, ...(link instanceof LegacyHttpLink && { session: link.session }) }
       } catch (error) {
         if (!(error instanceof ServerError)) plain.failed()
         if (!(error instanceof SessionLost) || round > 0) throw this.#worded(error)
@@ -165,6 +167,31 @@ export class McpServer {
         release()
       }
     }
+  }
+
+  /**
+   * Asks in one session, whichever the caller has by now: what the session holds is nowhere else.
+   * @throws {SessionLost} where the server does not know it any more
+   * @throws {ServerError | ServerUnavailable}
+   */
+  async requestIn(
+    session: ServerSession,
+    caller: Caller,
+    method: string,
+    params: JsonObject,
+    hooks: CallHooks,
+  ): Promise<{ result: JsonObject; info: ServerInfo; session?: ServerSession | undefined }> {
+    const transport = this.#transport
+    if (transport.type !== 'http') return this.request(caller, method, params, hooks)
+    const info: ServerInfo = { era: 'legacy', version: session.version, capabilities: {} }
+    const link = new LegacyHttpLink(transport.server, session, info, await this.#client(caller))
+    return { result: await link.request(method, params, hooks), info, session }
+  }
+
+  /** Does not end for idleness what this process holds for the caller: a task is in it. */
+  keepFor(caller: Caller, ms: number): void {
+    const held = this.#held.get(`${caller.identityKey}\0${digest(caller.capabilities)}`)
+    if (held) held.keptUntil = Math.max(held.keptUntil, performance.now() + ms)
   }
 
   async notify(caller: Caller, method: string, params: JsonObject): Promise<void> {
@@ -219,6 +246,7 @@ export class McpServer {
     const shown = await this.#credentials.headers(caller)
     return {
       capabilities,
+      ...(caller.sessions && { modernCapabilities: withTasks(capabilities) }),
       clientInfo,
       headers: traceparent === undefined ? shown : [...shown, ['traceparent', traceparent] as const],
     }
@@ -349,7 +377,7 @@ export class McpServer {
         dropped()
       },
     )
-    const held: Held = { link, busy: 0, usedAt: startedAt, end: () => end() }
+    const held: Held = { link, busy: 0, usedAt: startedAt, keptUntil: 0, end: () => end() }
     return held
   }
 
@@ -387,8 +415,8 @@ export class McpServer {
   }
 
   #sweep(now: number): void {
-    for (const [key, { busy, usedAt, end }] of this.#held) {
-      if (busy > 0 || now - usedAt < this.#idleMs) continue
+    for (const [key, { busy, usedAt, keptUntil, end }] of this.#held) {
+      if (busy > 0 || now - usedAt < this.#idleMs || now < keptUntil) continue
       end()
       this.#held.delete(key)
     }
@@ -408,6 +436,12 @@ const modernErrors: readonly number[] = [
   errorCode.missingClientCapability,
   errorCode.unsupportedVersion,
 ]
+
+/** What a client of the old era can towards a server of the new one: the gateway waits for its tasks. */
+function withTasks(capabilities: JsonObject): JsonObject {
+  const { tasks: _, extensions, ...rest } = capabilities
+  return { ...rest, extensions: { ...(isObject(extensions) && extensions), [tasksExtension]: {} } }
+}
 
 /** Whether only a server of the new era says this (2026-07-28, Streamable HTTP: Backward Compatibility). */
 function isModern(error: unknown): boolean {

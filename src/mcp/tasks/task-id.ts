@@ -50,9 +50,7 @@ export function openTask(sealer: Sealer, bound: string, text: unknown): HeldTask
     id,
     tool,
     era: era === 'l' ? 'legacy' : 'modern',
-    session: session
-      ? { id: session[0] ?? undefined, version: session[1], host: session[2] ?? undefined }
-      : undefined,
+    session: session ? { id: session[0] ?? undefined, version: session[1], host: session[2] ?? undefined } : undefined,
   }
 }
 

@@ -5,7 +5,9 @@ import { type JsonObject, relatedTask, tasksExtension } from '../protocol.ts'
 
 /** Whether a server of the old era makes tasks of calls of tools. */
 export function makesTasks({ tasks }: JsonObject): boolean {
-  return isObject(tasks) && isObject(tasks.requests) && isObject(tasks.requests.tools) && isObject(tasks.requests.tools.call)
+  return (
+    isObject(tasks) && isObject(tasks.requests) && isObject(tasks.requests.tools) && isObject(tasks.requests.tools.call)
+  )
 }
 
 /** Whether a side of the new era has said that it knows tasks. */
