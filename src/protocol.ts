@@ -53,6 +53,8 @@ export interface Plan {
   readonly pool: string
   /** The id of the route class to take. */
   readonly routeClass: string
+  /** The replica to go to, `IP:port`, empty for any; absent: the pool's upstreams have none. */
+  readonly destination?: string
   /**
    * Begins an attempt.
    * @param upstream the id of the upstream that Envoy picked

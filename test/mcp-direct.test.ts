@@ -17,6 +17,7 @@ let gateway: TestGateway
 let input: RulesInput
 let old: Awaited<ReturnType<typeof startOldServer>>
 let fresh: Awaited<ReturnType<typeof startNewServer>>
+let twins: Awaited<ReturnType<typeof startOldServer>>[]
 let own: Server
 
 /** What the test's own server was sent. */
@@ -26,6 +27,7 @@ let act: ((id: number, response: ServerResponse) => void) | undefined
 
 beforeAll(async () => {
   ;[old, fresh] = await Promise.all([startOldServer(), startNewServer()])
+  twins = await Promise.all([startOldServer(), startOldServer(), startOldServer()])
   own = createServer((request, response) => {
     let body = ''
     request.on('data', (piece) => {
@@ -57,7 +59,9 @@ beforeAll(async () => {
     listeners: { default: { port: await freePort() } },
     mcp: {
       servers: {
-        old: { type: 'http', url: old.url },
+        // By a name: it may have several addresses.
+        old: { type: 'http', url: old.url.replace('127.0.0.1', 'localhost') },
+        twins: { type: 'http', url: 'http://localhost/mcp', replicas: twins.map(({ url }) => new URL(url).host) },
         fresh: { type: 'http', url: fresh.url },
         own: { type: 'http', url: `http://127.0.0.1:${(own.address() as AddressInfo).port}/mcp?a=b`, era: 'legacy' },
       },
@@ -67,7 +71,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await gateway?.stop()
-  await Promise.all([old?.stop(), fresh?.stop()])
+  await Promise.all([old, fresh, ...(twins ?? [])].map((server) => server?.stop()))
   own?.closeAllConnections()
   own?.close()
 })
@@ -112,6 +116,23 @@ describe('a call that is known to be plain', () => {
     expect(after.all - before.all).toBe(5)
     expect(after.egress - before.egress).toBe(0)
     await client.close()
+  })
+
+  test('goes straight to the replica that began the session', async () => {
+    const clients = await Promise.all(Array.from({ length: 6 }, () => connect()))
+    for (const client of clients) await client.callTool({ name: 'twins_test_simple_text', arguments: {} })
+    const sessions = twins.map((twin) => twin.sessions.size)
+    expect(sessions.filter((size) => size > 0).length).toBeGreaterThan(1)
+    const before = await counts('twins')
+    for (let i = 0; i < 5; i++)
+      for (const client of clients)
+        expect(text(await client.callTool({ name: 'twins_test_simple_text', arguments: {} }))).toContain('simple text')
+    const after = await counts('twins')
+    expect(after.all - before.all).toBe(30)
+    expect(after.egress - before.egress).toBe(0)
+    // A session that had come to another replica would have been begun anew there.
+    expect(twins.map((twin) => twin.sessions.size)).toEqual(sessions)
+    for (const client of clients) await client.close()
   })
 
   test('goes straight to a server of the new era', async () => {

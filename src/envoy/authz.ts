@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { AgentRequest, Decision, Protocol } from '../protocol.ts'
-import { clusterHeader, requestIdHeader, responderCluster, responderRoute, routeHeader } from './names.ts'
+import {
+  clusterHeader,
+  destinationHeader,
+  requestIdHeader,
+  responderCluster,
+  responderRoute,
+  routeHeader,
+} from './names.ts'
 import type { PlanStore } from './plans.ts'
 import type { ResponderServer } from './responder.ts'
 import { type CheckedRequest, encodeAllowed, encodeAnswer } from './wire/check.ts'
@@ -58,6 +65,7 @@ function encodeDecision(
     return encodeAnswer(decision.answer)
   }
   let headers: [string, string][]
+  let remove: readonly string[] | undefined
   if (decision.type === 'pass') {
     if (!idStays) decision.set.push([requestIdHeader, id])
     return encodeAllowed(decision.set, decision.remove)
@@ -75,7 +83,10 @@ function encodeDecision(
       [clusterHeader, plan.pool],
       [routeHeader, plan.routeClass],
     ]
+    const { destination } = plan
+    if (destination === '') remove = [destinationHeader]
+    else if (destination !== undefined) headers.push([destinationHeader, destination])
   }
   if (!idStays) headers.push([requestIdHeader, id])
-  return encodeAllowed(headers)
+  return encodeAllowed(headers, remove)
 }

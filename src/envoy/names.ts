@@ -36,6 +36,9 @@ export const egressName = 'egress'
 /** Names the host that a call of the service's own went to, and, on the way out, the one that it is to go to. */
 export const hostHeader = 'x-chaperone-host'
 
+/** Names the host of the chosen cluster that a request is to go to, `IP:port`. Set or taken off by stage 1, and taken off by stage 2. */
+export const destinationHeader = 'x-chaperone-destination'
+
 /** The unix sockets beside the service's own: of its HTTP server, and of Envoy's listener for its calls. */
 export function responderSocket(socket: string): string {
   return `${socket}.http`

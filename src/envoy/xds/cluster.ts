@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { Pool, Upstream } from '../../protocol.ts'
-import { metadataNamespace, serviceCluster } from '../names.ts'
+import { destinationHeader, metadataNamespace, serviceCluster } from '../names.ts'
 import { type EnvoyJson, upstreamFilters } from './filters.ts'
 import { validationSecretName } from './secret.ts'
 
@@ -23,6 +23,27 @@ const circuitBreakers = {
   })),
 }
 
+const policies = 'envoy.load_balancing_policies'
+const policy = (name: string, type: string, config: EnvoyJson = {}) => ({
+  typed_extension_config: {
+    name: `${policies}.${name}`,
+    typed_config: {
+      '@type': `type.googleapis.com/envoy.extensions.load_balancing_policies.${name}.v3.${type}`,
+      ...config,
+    },
+  },
+})
+
+/** What belongs to a session goes to the host that has it. */
+const destinationFirst: EnvoyJson = {
+  policies: [
+    policy('override_host', 'OverrideHost', {
+      override_host_sources: [{ header: destinationHeader }],
+      fallback_policy: { policies: [policy('round_robin', 'RoundRobin')] },
+    }),
+  ],
+}
+
 /** Whether Envoy gets the endpoints over EDS; otherwise it resolves the name itself. */
 export function usesEds(upstream: Upstream): boolean {
   return addressesOf(upstream).every(({ host }) => isIP(host) !== 0)
@@ -40,11 +61,13 @@ export function upstreamClusterConfig(upstream: Upstream): EnvoyJson {
       ? { type: 'EDS', eds_cluster_config: { eds_config: { ads: {}, resource_api_version: 'V3' } } }
       : {
           type: upstream.replicas ? 'STRICT_DNS' : 'LOGICAL_DNS',
-          dns_lookup_family: 'ALL',
+          // Where each address is a host, a server that has a name for both families would be two, and one of them often deaf.
+          dns_lookup_family: upstream.replicas ? 'V4_PREFERRED' : 'ALL',
           respect_dns_ttl: true,
           load_assignment: endpoints(upstream),
         }),
     connect_timeout: `${upstream.connectTimeoutMs / 1000}s`,
+    ...(upstream.replicas && { load_balancing_policy: destinationFirst }),
     circuit_breakers: circuitBreakers,
     typed_extension_protocol_options: {
       [httpOptions]: {

@@ -63,7 +63,12 @@ export function egressListener(socket: string): EnvoyJson {
                           'x-forwarded-proto',
                           'x-envoy-expected-rq-timeout-ms',
                         ],
-                        route: { cluster_header: clusterHeader, timeout: '0s' },
+                        route: {
+                          cluster_header: clusterHeader,
+                          timeout: '0s',
+                          // Nothing was sent yet.
+                          retry_policy: { retry_on: 'connect-failure', num_retries: 1 },
+                        },
                       },
                     ],
                   },

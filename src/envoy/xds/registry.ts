@@ -16,6 +16,8 @@ import { file_envoy_extensions_filters_http_ext_proc_v3_ext_proc } from '#gen/en
 import { file_envoy_extensions_filters_http_router_v3_router } from '#gen/envoy/extensions/filters/http/router/v3/router_pb.js'
 import { file_envoy_extensions_filters_http_upstream_codec_v3_upstream_codec } from '#gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js'
 import { file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager } from '#gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
+import { file_envoy_extensions_load_balancing_policies_override_host_v3_override_host } from '#gen/envoy/extensions/load_balancing_policies/override_host/v3/override_host_pb.js'
+import { file_envoy_extensions_load_balancing_policies_round_robin_v3_round_robin } from '#gen/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb.js'
 import { file_envoy_extensions_resource_monitors_downstream_connections_v3_downstream_connections } from '#gen/envoy/extensions/resource_monitors/downstream_connections/v3/downstream_connections_pb.js'
 import { SecretSchema } from '#gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from '#gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
@@ -35,6 +37,8 @@ const registry = createRegistry(
   file_envoy_extensions_filters_http_router_v3_router,
   file_envoy_extensions_filters_http_upstream_codec_v3_upstream_codec,
   file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager,
+  file_envoy_extensions_load_balancing_policies_override_host_v3_override_host,
+  file_envoy_extensions_load_balancing_policies_round_robin_v3_round_robin,
   file_envoy_extensions_resource_monitors_downstream_connections_v3_downstream_connections,
   file_envoy_extensions_transport_sockets_tls_v3_tls,
   file_envoy_extensions_upstreams_http_v3_http_protocol_options,

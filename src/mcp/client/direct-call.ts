@@ -107,6 +107,10 @@ export class DirectCall implements Carrier, Plan {
     return this.#expectCarried().request.routeClass
   }
 
+  get destination(): string {
+    return this.#expectCarried().request.destination
+  }
+
   attempt(upstream: string, headers: ReadonlyMap<string, string>): Exchange {
     const carried = this.#expectCarried()
     if (upstream !== carried.request.upstream) throw new Error(`the call is not for ${upstream}`)

@@ -17,6 +17,8 @@ export interface CarriedRequest {
   readonly upstream: string
   readonly pool: string
   readonly routeClass: string
+  /** The replica that it is for, `IP:port`; empty: any. */
+  readonly destination: string
   readonly authority: string
   /** With the query. */
   readonly path: string

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { Upstream } from '../../protocol.ts'
 import { SseParser } from '../../sse.ts'
 import { ServerUnavailable } from '../errors.ts'
@@ -19,6 +18,14 @@ export interface Posted {
     | { readonly type: 'message'; readonly message: JsonRpcMessage }
     | { readonly type: 'stream'; readonly events: EventStream }
     | { readonly type: 'none' }
+}
+
+/** As of Envoy's listener for the service's calls: the replica that a call went to or is to go to, its address in base64. */
+export const replicaHeader = 'x-chaperone-host'
+
+function destinationOf(headers: readonly (readonly [string, string])[]): string {
+  const replica = headers.find(([name]) => name === replicaHeader)?.[1]
+  return replica === undefined ? '' : Buffer.from(replica, 'base64').toString('latin1')
 }
 
 /** How Envoy brings clients' own calls to a server: the ids of its pool and of its route class. */
@@ -44,12 +51,6 @@ export class HttpServer {
     this.#path = path
     this.#egress = egress
     this.#direct = direct
-  }
-
-  /** Whether whoever asks it reaches the same process each time. */
-  get isOne(): boolean {
-    const { host, replicas = [] } = this.upstream
-    return replicas.length === 1 || (replicas.length === 0 && isIP(host) !== 0)
   }
 
   /**
@@ -106,7 +107,8 @@ export class HttpServer {
               upstream: this.upstream.id,
               authority: authorityOf(this.upstream),
               path: this.#path,
-              headers: all,
+              destination: destinationOf(all),
+              headers: all.filter(([name]) => name !== replicaHeader),
               body,
               signal,
             })

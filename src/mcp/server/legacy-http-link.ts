@@ -11,7 +11,7 @@ import {
   type RequestId,
 } from '../protocol.ts'
 import type { Carrier } from './carrier.ts'
-import type { EventStream, HttpServer, Posted } from './http-server.ts'
+import { type EventStream, type HttpServer, type Posted, replicaHeader } from './http-server.ts'
 import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
 import { refused, resultOf } from './modern-link.ts'
 import { pause } from './pause.ts'
@@ -25,8 +25,6 @@ export interface ServerSession {
   readonly host?: string | undefined
 }
 
-/** As of Envoy's listener for the service's calls. */
-const hostHeader = 'x-chaperone-host'
 /** Request ids in one session must differ, also where several of these services use it: they begin with chance. */
 const prefix = Math.random().toString(36).slice(2, 8)
 let lastId = 0
@@ -64,7 +62,7 @@ export class LegacyHttpLink implements Link {
     const info = initializedInfo(server.name, result)
     const link = new LegacyHttpLink(
       server,
-      { id: posted.header('mcp-session-id'), version: info.version, host: posted.header(hostHeader) },
+      { id: posted.header('mcp-session-id'), version: info.version, host: posted.header(replicaHeader) },
       info,
       client,
     )
@@ -208,11 +206,11 @@ export class LegacyHttpLink implements Link {
   }
 
   /**
-   * The client's own request reaches the session only where there is one process to reach; and it cannot wait for a server that
-   * ends its stream and wants to be asked again.
+   * The client's own request reaches a session only where its replica is known; and it cannot wait for a server that ends its stream
+   * and wants to be asked again.
    */
   #carrierOf({ carrier }: CallHooks): Carrier | undefined {
-    const known = this.session.id === undefined || this.#server.isOne
+    const known = this.session.id === undefined || this.session.host !== undefined
     return carrier?.era === 'legacy' && known && !this.#server.resumes ? carrier : undefined
   }
 
@@ -231,7 +229,7 @@ export class LegacyHttpLink implements Link {
   #headers(): readonly (readonly [string, string])[] {
     const { id, version, host } = this.session
     const headers: (readonly [string, string])[] = [...this.#client.headers]
-    if (host !== undefined) headers.push([hostHeader, host])
+    if (host !== undefined) headers.push([replicaHeader, host])
     if (id !== undefined) headers.push(['mcp-session-id', id])
     // 2025-06-18 made it a must; servers before ignore it.
     headers.push(['mcp-protocol-version', version])
