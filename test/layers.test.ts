@@ -8,6 +8,7 @@ const allowed: Record<string, readonly string[]> = {
   'json.ts': [],
   'sse.ts': [],
   'demo.ts': [],
+  demo: [],
   config: [],
   identity: ['config'],
   policy: ['config'],

@@ -4,6 +4,7 @@ import type { HttpRouteRule } from '../../../config/http.ts'
 import { routeConfigName } from '../../names.ts'
 import type { EnvoyJson } from '../filters.ts'
 import { type FilterContext, places, type RouteFilter } from './filter.ts'
+import { statisticsName } from './names.ts'
 import { filtersOf, httpRoute } from './route.ts'
 import { digest } from './values.ts'
 
@@ -54,7 +55,7 @@ export function listenerHttp(
     const here = (some: readonly HttpRouteRule[]) =>
       some.filter((route) => hostsOf(route).some((host) => coversHost(host, domain))).map((route) => json.get(route)!)
     return {
-      name: domain,
+      name: statisticsName(domain),
       domains: [domain],
       include_request_attempt_count: false,
       routes: [

@@ -12,3 +12,8 @@ export function jwksClusterName(issuer: string): string {
 
 /** Stands before the name of every route of `http.routes`. */
 export const httpRoutePrefix = 'http/'
+
+/** A name as a part of a statistic's name, where a dot would begin the next part. No two names become one: none has a colon. */
+export function statisticsName(name: string): string {
+  return name.replaceAll('.', ':')
+}

@@ -6,7 +6,7 @@ import { type FilterContext, type RouteFilter, switchedOff } from './filter.ts'
 import { filterMakers } from './filters/index.ts'
 import { headerChanges } from './headers.ts'
 import { routeMatch } from './match.ts'
-import { httpRoutePrefix } from './names.ts'
+import { httpRoutePrefix, statisticsName } from './names.ts'
 import { typed } from './values.ts'
 
 /** The filters that a route needs. */
@@ -47,6 +47,8 @@ export function httpRoute(
     name: `${httpRoutePrefix}${route.name}`,
     match: routeMatch(route.match),
     ...routeAction(route, rules.http.services),
+    // Envoy counts what goes to services, by route: envoy_vhost_route_…{envoy_route="NAME"}.
+    ...(targetsOf(route).length > 0 && { stat_prefix: statisticsName(route.name) }),
     ...headerChanges('request', { ...route.requestHeaders, remove: [...route.requestHeaders.remove, ...ours] }),
     ...headerChanges('response', { ...responseHeaders, set }),
     ...(Object.keys(onRoute).length > 0 && { typed_per_filter_config: onRoute }),
