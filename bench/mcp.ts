@@ -1,56 +1,39 @@
-import { Agent, createServer, request as httpRequest } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { findEnvoy } from '../src/envoy/binary.ts'
 import { Sealer } from '../src/mcp/seal.ts'
-import { startGateway } from '../test/gateway.ts'
 import { freePort } from '../test/harness.ts'
+import { memoryOf, Processes } from './processes.ts'
 
 /**
- * `node --import tsx bench/mcp.ts`: tools/call directly and through the gateway at 1 and 16 connections, initialize and
- * tools/list over 1, 10 and 50 servers, sealing, and what idle streams take of memory. The server answers at once, so that what is
- * measured is the way there.
+ * `node --import tsx bench/mcp.ts`: tools/call directly and through the gateway at 1 and 16 connections in both eras, initialize and
+ * tools/list over 1, 10 and 50 servers, sealing, and what idle streams take of the service's memory. The server answers at once, so
+ * that what is measured is the way there; it, the service, Envoy and the clients are processes of their own.
  */
 
 const seconds = 3
-
-/** A server of the new era that does nothing but answer; `delayMs` before lists. */
-async function fastServer(delayMs = 0): Promise<{ url: string; close(): void }> {
-  const tools = [{ name: 'echo', description: 'Says it again.', inputSchema: { type: 'object', properties: {} } }]
-  const server = createServer((request, response) => {
-    let body = ''
-    request.on('data', (piece) => {
-      body += piece
-    })
-    request.on('end', () => {
-      const { id, method } = JSON.parse(body) as { id: number; method: string }
-      const caching = { ttlMs: 60_000, cacheScope: 'public' }
-      const result =
-        method === 'server/discover'
-          ? { supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, ...caching }
-          : method === 'tools/list'
-            ? { tools, ...caching }
-            : { content: [{ type: 'text', text: 'hello' }] }
-      const text = JSON.stringify({ jsonrpc: '2.0', id, result: { resultType: 'complete', ...result } })
-      const answer = () => {
-        response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
-        response.end(text)
-      }
-      if (delayMs > 0 && method === 'tools/list') setTimeout(answer, delayMs)
-      else answer()
-    })
-  })
-  server.keepAliveTimeout = 60_000
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`, close: () => server.close() }
-}
+const slow = 20
+type Era = 'legacy' | 'modern'
 
 const meta = {
   'io.modelcontextprotocol/protocolVersion': '2026-07-28',
   'io.modelcontextprotocol/clientCapabilities': {},
 }
 
-function post(agent: Agent, url: string, method: string, params: object, name?: string): Promise<string> {
-  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta: meta } })
-  return new Promise((resolve, reject) => {
+let lastId = 0
+
+function send(agent: Agent, url: string, era: Era, method: string, params: object, session?: string) {
+  const { name } = params as { name?: string }
+  const body = JSON.stringify({
+    jsonrpc: '2.0',
+    id: ++lastId,
+    method,
+    params: era === 'modern' ? { ...params, _meta: meta } : params,
+  })
+  return new Promise<IncomingMessage>((resolve, reject) => {
     const request = httpRequest(
       url,
       {
@@ -59,33 +42,36 @@ function post(agent: Agent, url: string, method: string, params: object, name?: 
         headers: {
           'content-type': 'application/json',
           accept: 'application/json, text/event-stream',
-          'mcp-protocol-version': '2026-07-28',
-          'mcp-method': method,
-          ...(name !== undefined && { 'mcp-name': name }),
+          'mcp-protocol-version': era === 'modern' ? '2026-07-28' : '2025-11-25',
+          ...(era === 'modern' && { 'mcp-method': method, ...(name !== undefined && { 'mcp-name': name }) }),
+          ...(session !== undefined && { 'mcp-session-id': session }),
           'content-length': Buffer.byteLength(body),
         },
       },
-      (response) => {
-        let text = ''
-        response.on('data', (piece) => {
-          text += piece
-        })
-        response.on('end', () => (response.statusCode === 200 ? resolve(text) : reject(new Error(text))))
-      },
+      resolve,
     )
     request.on('error', reject)
     request.end(body)
   })
 }
 
-async function load(
-  url: string,
-  name: string,
-  connections: number,
-): Promise<{ perSecond: number; p50: number; p99: number }> {
+async function post(...args: Parameters<typeof send>): Promise<IncomingMessage['headers']> {
+  const response = await send(...args)
+  const answer = await text(response)
+  if (response.statusCode !== 200 || !answer.includes('"result"')) throw new Error(`${response.statusCode} ${answer}`)
+  return response.headers
+}
+
+const initialize = async (agent: Agent, url: string) => {
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } }
+  return String((await post(agent, url, 'legacy', 'initialize', params))['mcp-session-id'])
+}
+
+async function load(url: string, era: Era, name: string, connections: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
+  const session = era === 'legacy' ? await initialize(agent, url) : undefined
   const times: number[] = []
-  const call = () => post(agent, url, 'tools/call', { name, arguments: {} }, name)
+  const call = () => post(agent, url, era, 'tools/call', { name, arguments: {} }, session)
   for (let i = 0; i < 50; i++) await call()
   const until = performance.now() + seconds * 1000
   await Promise.all(
@@ -98,117 +84,165 @@ async function load(
     }),
   )
   agent.destroy()
-  times.sort((a, b) => a - b)
-  const at = (share: number) => times[Math.floor(times.length * share)]!
-  return { perSecond: times.length / seconds, p50: at(0.5), p99: at(0.99) }
+  return { perSecond: times.length / seconds, ...quantiles(times) }
+}
+
+function quantiles(times: number[]): { p50: number; p99: number } {
+  times.sort((one, other) => one - other)
+  return { p50: times[Math.floor(times.length * 0.5)]!, p99: times[Math.floor(times.length * 0.99)]! }
 }
 
 const say = (line: string) => process.stdout.write(`${line}\n`)
-const server = await fastServer()
-const many = await Promise.all(Array.from({ length: 50 }, () => fastServer(20)))
-const servers = Object.fromEntries(many.map(({ url }, i) => [`s${i}`, { type: 'http' as const, url }]))
-const gateway = await startGateway({
-  listeners: { default: { port: await freePort() } },
-  mcp: {
-    servers: { one: { type: 'http', url: server.url }, ...servers },
-    endpoints: {
-      default: { servers: ['one'] },
-      ...Object.fromEntries([1, 10, 50].map((n) => [`of-${n}`, { servers: Object.keys(servers).slice(0, n) }])),
-    },
-  },
-})
 
-say('tools/call                    requests/s     p50 ms     p99 ms')
-for (const connections of [1, 16])
-  for (const round of [1, 2]) {
-    const direct = await load(server.url, 'echo', connections)
-    const through = await load(`${gateway.url}/mcp`, 'one_echo', connections)
-    for (const [what, { perSecond, p50, p99 }] of [
-      ['direct', direct],
-      ['gateway', through],
-    ] as const)
-      say(
-        `${`${what}, ${connections} connections, ${round}`.padEnd(30)}${perSecond.toFixed(0).padStart(10)}${p50.toFixed(2).padStart(11)}${p99.toFixed(2).padStart(11)}`,
-      )
+async function calls(direct: string, gateway: string): Promise<void> {
+  say('tools/call                          requests/s     p50 ms     p99 ms')
+  for (const era of ['legacy', 'modern'] as const)
+    for (const connections of [1, 16])
+      for (const [what, url, name] of [
+        ['direct', direct, 'echo'],
+        ['gateway', `${gateway}/${era}`, 'one_echo'],
+      ] as const) {
+        const { perSecond, p50, p99 } = await load(url, era, name, connections)
+        const cells = [perSecond.toFixed(0).padStart(10), p50.toFixed(2).padStart(11), p99.toFixed(2).padStart(11)]
+        say(`${`${what}, ${era}, ${connections} connections`.padEnd(36)}${cells.join('')}`)
+      }
+}
+
+async function lists(gateway: string): Promise<void> {
+  say(`\ninitialize and tools/list, as a new client, over servers whose lists take ${slow} ms`)
+  const agent = new Agent({ keepAlive: true })
+  for (const count of [1, 10, 50]) {
+    const url = `${gateway}/of-${count}`
+    const times: number[] = []
+    for (let i = 0; i < 21; i++) {
+      const began = performance.now()
+      const session = await initialize(agent, url)
+      await post(agent, url, 'legacy', 'tools/list', {}, session)
+      if (i > 0) times.push(performance.now() - began)
+    }
+    say(`${String(count).padStart(4)} servers: ${quantiles(times).p50.toFixed(1)} ms (p50)`)
   }
+  agent.destroy()
+}
 
-const agent = new Agent({ keepAlive: true })
-say('\ntools/list over servers that take 20 ms each')
-for (const count of [1, 10, 50]) {
-  const url = `${gateway.url}/mcp/of-${count}`
-  await post(agent, url, 'tools/list', {})
-  const times: number[] = []
-  for (let i = 0; i < 20; i++) {
+function seals(): void {
+  const sealer = new Sealer([])
+  const value = {
+    i: 'x'.repeat(16),
+    v: '2025-11-25',
+    c: { sampling: {}, roots: {} },
+    n: { name: 'client', version: '1' },
+    s: Object.fromEntries(
+      Array.from({ length: 10 }, (_, i) => [
+        `server-${i}`,
+        ['0123456789abcdef0123456789abcdef', '2025-11-25', { tools: {} }],
+      ]),
+    ),
+  }
+  const sealing: number[] = []
+  const opening: number[] = []
+  for (let i = 0; i < 40_000; i++) {
     const began = performance.now()
-    await post(agent, url, 'tools/list', {})
-    times.push(performance.now() - began)
+    const text = sealer.seal('session', 'bound', value, 2_000_000_000)
+    const sealed = performance.now()
+    sealer.open('session', 'bound', text, 1)
+    if (i < 20_000) continue
+    sealing.push((sealed - began) * 1000)
+    opening.push((performance.now() - sealed) * 1000)
   }
-  times.sort((a, b) => a - b)
-  say(`${String(count).padStart(4)} servers: ${times[10]!.toFixed(1)} ms (half)`)
+  say('\na session with 10 servers        p50 µs     p99 µs')
+  for (const [what, times] of [
+    ['sealed', sealing],
+    ['opened', opening],
+  ] as const) {
+    const { p50, p99 } = quantiles(times)
+    say(`${what.padEnd(28)}${p50.toFixed(1).padStart(11)}${p99.toFixed(1).padStart(11)}`)
+  }
 }
 
-const sealer = new Sealer([])
-const sealTimes: number[] = []
-const value = {
-  i: 'x'.repeat(16),
-  v: '2025-11-25',
-  c: { sampling: {}, roots: {} },
-  n: { name: 'client', version: '1' },
-  s: Object.fromEntries(
-    Array.from({ length: 10 }, (_, i) => [
-      `server-${i}`,
-      ['0123456789abcdef0123456789abcdef', '2025-11-25', { tools: {} }],
+/** Streams that are open and silent, each a connection of its own. */
+async function streams(gateway: string, service: number): Promise<void> {
+  say('')
+  for (const era of ['legacy', 'modern'] as const) {
+    const agents = Array.from({ length: 1000 }, () => new Agent({ keepAlive: true }))
+    const sessions: string[] = []
+    if (era === 'legacy') for (const agent of agents) sessions.push(await initialize(agent, `${gateway}/${era}`))
+    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    const before = memoryOf(service)
+    await Promise.all(
+      agents.map(async (agent, i) => {
+        const response =
+          era === 'modern'
+            ? await send(agent, `${gateway}/${era}`, era, 'subscriptions/listen', {
+                notifications: { toolsListChanged: true },
+              })
+            : await listen(agent, `${gateway}/${era}`, sessions[i]!)
+        if (response.statusCode !== 200) throw new Error(`no stream: ${response.statusCode} ${await text(response)}`)
+        response.resume()
+      }),
+    )
+    // What was made on the way is collected when something else is done.
+    await new Promise((resolve) => setTimeout(resolve, 3_000))
+    const more = memoryOf(service) - before
+    say(`1000 idle streams, ${era}: ${more.toFixed(0)} MiB more of the service's memory`)
+    for (const agent of agents) agent.destroy()
+    await new Promise((resolve) => setTimeout(resolve, 2_000))
+  }
+}
+
+function listen(agent: Agent, url: string, session: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      accept: 'text/event-stream',
+      'mcp-protocol-version': '2025-11-25',
+      'mcp-session-id': session,
+    }
+    httpRequest(url, { agent, method: 'GET', headers }, resolve).on('error', reject).end()
+  })
+}
+
+const processes = new Processes()
+const directory = mkdtempSync(join(tmpdir(), 'chaperone-bench-'))
+try {
+  const binary = await findEnvoy(process.env, (message) => console.error(message))
+  const [fast, late, port] = [await freePort(), await freePort(), await freePort()]
+  processes.start(process.execPath, ['--import', 'tsx', 'bench/mcp-server.ts', String(fast), '0'])
+  processes.start(process.execPath, ['--import', 'tsx', 'bench/mcp-server.ts', String(late), String(slow)])
+  const servers = Object.fromEntries(
+    Array.from({ length: 50 }, (_, i) => [
+      `s${i}`,
+      { type: 'http', url: `http://127.0.0.1:${late}/mcp`, era: 'legacy' },
     ]),
-  ),
-}
-for (let i = 0; i < 20_000; i++) {
-  const began = performance.now()
-  sealer.open('session', 'bound', sealer.seal('session', 'bound', value, 2_000_000_000), 1)
-  sealTimes.push((performance.now() - began) * 1000)
-}
-sealTimes.sort((a, b) => a - b)
-say(
-  `\nseal and open a session with 10 servers: ${sealTimes[10_000]!.toFixed(1)} µs (half), ${sealTimes[19_800]!.toFixed(1)} µs (p99)`,
-)
-
-global.gc?.()
-const before = process.memoryUsage().rss
-const streams = await Promise.all(
-  Array.from({ length: 1000 }, async () => {
-    const own = new Agent({ keepAlive: true })
-    return new Promise<() => void>((resolve, reject) => {
-      const body = JSON.stringify({
-        jsonrpc: '2.0',
-        id: 1,
-        method: 'subscriptions/listen',
-        params: { notifications: { toolsListChanged: true }, _meta: meta },
-      })
-      const request = httpRequest(
-        `${gateway.url}/mcp`,
-        {
-          agent: own,
-          method: 'POST',
-          headers: {
-            'content-type': 'application/json',
-            accept: 'text/event-stream',
-            'mcp-protocol-version': '2026-07-28',
-            'mcp-method': 'subscriptions/listen',
-          },
+  )
+  const file = join(directory, 'rules.yaml')
+  writeFileSync(
+    file,
+    JSON.stringify({
+      listeners: { default: { port } },
+      mcp: {
+        servers: {
+          one: { type: 'http', url: `http://127.0.0.1:${fast}/mcp`, era: 'modern' },
+          old: { type: 'http', url: `http://127.0.0.1:${fast}/mcp`, era: 'legacy', prefix: 'one' },
+          ...servers,
         },
-        (response) => response.once('data', () => resolve(() => own.destroy())),
-      )
-      request.on('error', reject)
-      request.end(body)
-    })
-  }),
-)
-global.gc?.()
-say(
-  `1000 idle streams: ${((process.memoryUsage().rss - before) / 1024 / 1024).toFixed(0)} MiB more, the clients' side included`,
-)
-for (const close of streams) close()
-agent.destroy()
-await gateway.stop()
-server.close()
-for (const each of many) each.close()
+        endpoints: {
+          modern: { servers: ['one'] },
+          legacy: { servers: ['old'] },
+          ...Object.fromEntries([1, 10, 50].map((n) => [`of-${n}`, { servers: Object.keys(servers).slice(0, n) }])),
+        },
+      },
+      telemetry: { port: await freePort(), accessLog: false, logLevel: 'error' },
+    }),
+  )
+  const url = `http://127.0.0.1:${port}/mcp`
+  const { service } = await processes.gateway({ directory, name: 'gateway', binary, url }, ['-f', file])
+  say(`node ${process.version}`)
+  await calls(`http://127.0.0.1:${fast}/mcp`, url)
+  await lists(url)
+  seals()
+  await streams(url, service)
+} finally {
+  processes.stop()
+  rmSync(directory, { recursive: true, force: true })
+}
 process.exit(0)

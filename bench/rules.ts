@@ -1,14 +1,14 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import { findEnvoy } from '../src/envoy/binary.ts'
-import { bootstrap } from '../src/envoy/bootstrap.ts'
 import { freePort } from '../test/harness.ts'
 import { startRedis } from '../test/redis.ts'
 import { load, type Measured } from './measure.ts'
+import { Processes } from './processes.ts'
 import { writeBenchConfig } from './upstream.ts'
 
 /**
@@ -21,16 +21,7 @@ const slices = 18
 const warmUp = 2
 const root = fileURLToPath(new URL('..', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'chaperone-bench-'))
-const children: ChildProcess[] = []
-const start = (command: string, args: string[]): ChildProcess => {
-  const child = spawn(command, args, {
-    cwd: root,
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, BENCH_KEY: 'k' },
-  })
-  children.push(child)
-  return child
-}
+const processes = new Processes()
 const chaperone = (...args: string[]) =>
   execFileSync(process.execPath, ['bin/chaperone.mjs', ...args], { cwd: root, encoding: 'utf8' })
 
@@ -82,23 +73,10 @@ async function gateway(name: string, upstreamPort: number, binary: string, rules
     'json',
     ...where,
   )
-  const socket = join(directory, `${name}.sock`)
   const source = store === undefined ? ['-f', file] : ['--state', join(directory, name)]
-  const service = start(process.execPath, ['bin/chaperone.mjs', 'serve', ...source, ...where, '-s', socket])
-  const config = join(directory, `${name}.json`)
-  writeFileSync(
-    config,
-    JSON.stringify(bootstrap({ nodeId: name, socket, adminSocket: join(directory, `${name}.admin`) })),
-  )
-  const envoy = start(binary, ['--use-dynamic-base-id', '--concurrency', '1', '--log-level', 'error', '-c', config])
   const url = `http://127.0.0.1:${port}/v1/chat/completions`
   const { key } = JSON.parse(made) as { key: string }
-  for (let i = 0; i < 300; i++) {
-    const response = await fetch(url, { method: 'POST' }).catch(() => undefined)
-    if (response && response.status !== 503) break
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  return { name, url, key, pids: { envoy: envoy.pid!, service: service.pid! } }
+  return { name, url, key, pids: await processes.gateway({ directory, name, binary, url }, [...source, ...where]) }
 }
 
 interface Slice extends Measured {
@@ -154,7 +132,7 @@ async function main(): Promise<void> {
       bare: await freePort(),
       bareStream: await freePort(),
     }
-    start(binary, [
+    processes.start(binary, [
       '--use-dynamic-base-id',
       '--concurrency',
       '1',
@@ -183,7 +161,7 @@ async function main(): Promise<void> {
     }
     report(all)
   } finally {
-    for (const child of children) child.kill('SIGKILL')
+    processes.stop()
     client.disconnect()
     await redis.stop()
     rmSync(directory, { recursive: true, force: true })

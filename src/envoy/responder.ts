@@ -7,6 +7,9 @@ import { requestIdHeader } from './names.ts'
 /** Envoy brings a request at once; what does not come in this time never will. */
 const patienceMs = 10_000
 
+/** Clients that come at once, after a restart for example, each open a connection here; Node's 511 are too few for them. */
+const backlog = 4096
+
 /**
  * The service's own HTTP server, on a unix socket that Envoy alone may open: it gives the answers that take time or are
  * streams. Stage 1 leaves here what answers a request, under the request's id, and Envoy brings the request.
@@ -42,7 +45,7 @@ export class ResponderServer {
   /** Listens on a socket made anew, for this user only. @throws {Error} where it cannot be made */
   async listen(path: string): Promise<void> {
     rmSync(path, { force: true })
-    this.#server.listen(path)
+    this.#server.listen({ path, backlog })
     await once(this.#server, 'listening')
     this.#server.on('error', (error) => this.#report(error, ''))
     chmodSync(path, 0o600)

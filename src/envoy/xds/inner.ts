@@ -11,7 +11,7 @@ export function responderClusterConfig(socket: string): EnvoyJson {
   return {
     name: responderCluster,
     type: 'STATIC',
-    connect_timeout: '1s',
+    connect_timeout: '5s',
     circuit_breakers: {
       thresholds: [
         { max_connections: 65_536, max_pending_requests: 65_536, max_requests: 65_536, max_connection_pools: 65_536 },

@@ -31,7 +31,13 @@ const respondedRoute: EnvoyJson = {
   name: responderRoute,
   match: { prefix: '/', headers: [{ name: routeHeader, string_match: { exact: responderRoute } }] },
   request_headers_to_remove: ownRequestHeaders,
-  route: { cluster: responderCluster, timeout: '0s', idle_timeout: '0s' },
+  route: {
+    cluster: responderCluster,
+    timeout: '0s',
+    idle_timeout: '0s',
+    // Nothing was sent yet.
+    retry_policy: { retry_on: 'connect-failure', num_retries: 2 },
+  },
 }
 
 /**
