@@ -1,3 +1,7 @@
+import { isA2aPath } from './a2a/protocol.ts'
+import type { A2aRecord } from './a2a/record.ts'
+import { A2aState, a2aTopology } from './a2a/state.ts'
+import type { Owners } from './a2a/tasks/owners.ts'
 import type { Rules } from './config/schema.ts'
 import { clusterHeader, egressSocket } from './envoy/names.ts'
 import { PlanStore } from './envoy/plans.ts'
@@ -34,6 +38,10 @@ export interface GatewayOptions {
   pins: Pick<ToolPins, 'judge' | 'mayCall'>
   /** Told of finished MCP requests. */
   mcpFinished(record: McpRecord): void
+  /** Whose tasks of agents are whose; default: as this process knows. */
+  taskOwners?: Owners | undefined
+  /** Told of finished calls of agents. */
+  a2aFinished?: ((record: A2aRecord) => void) | undefined
   governance: GovernanceParts
   report(error: unknown, requestId: string): void
   events?: {
@@ -73,6 +81,7 @@ export class Gateway {
   readonly #options: GatewayOptions
   readonly #server: EnvoyServer
   readonly #mcp: McpState
+  readonly #a2a: A2aState
   #current: Revision
   #changes: Promise<unknown> = Promise.resolve()
   #retireTimer: NodeJS.Timeout | undefined
@@ -81,12 +90,14 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options
     this.discovery = new DiscoveryService(options.events)
-    this.#mcp = new McpState({
+    const own = {
       egressSocket: egressSocket(options.socket),
       clusterHeader,
       secrets: options.secrets,
       report: options.report,
-    })
+    }
+    this.#mcp = new McpState(own)
+    this.#a2a = new A2aState({ ...own, owners: options.taskOwners, finished: options.a2aFinished })
     this.#current = this.#compile(options.rules)
     this.#current.mcp.activate()
     this.#server = new EnvoyServer({
@@ -136,6 +147,7 @@ export class Gateway {
   async stop(graceMs: number): Promise<void> {
     clearTimeout(this.#retireTimer)
     await this.#mcp.stop()
+    await this.#a2a.stop()
     await this.#server.stop(graceMs)
     this.plans.stop()
   }
@@ -171,14 +183,20 @@ export class Gateway {
       finished: this.#options.mcpFinished,
       report: this.#options.report,
     })
-    const topology = withMcp(llm.topology, rules.mcp)
+    const topology = withA2a(withMcp(llm.topology, rules.mcp), rules.a2a)
+    const agents = Object.keys(rules.a2a.agents).length > 0 ? this.#a2a.compile(rules, governance, compiler) : undefined
     const protocol = new LlmProtocol(llm, governance, this.#options.context(rules, this.health))
     return {
       rules,
       config: envoyConfig(rules, topology, this.#options.socket, (reference) =>
         this.#options.secrets.resolve(reference),
       ),
-      protocol: new Protocols(protocol, topology.responds ? mcp.protocol : undefined, new HttpProtocol(governance)),
+      protocol: new Protocols({
+        llm: protocol,
+        mcp: mcpTopology(rules.mcp).responds ? mcp.protocol : undefined,
+        a2a: agents,
+        http: new HttpProtocol(governance),
+      }),
       mcp,
     }
   }
@@ -210,21 +228,29 @@ export function withMcp(topology: Topology, rule: Rules['mcp']): Topology {
   }
 }
 
+/** The same with agents. */
+export function withA2a(topology: Topology, rule: Rules['a2a']): Topology {
+  const { upstreams, responds } = a2aTopology(rule)
+  return {
+    ...topology,
+    upstreams: [...topology.upstreams, ...upstreams],
+    responds: topology.responds === true || responds === true,
+  }
+}
+
 /** Which protocol a request is of: its route says, or its path. */
 class Protocols implements Protocol {
-  readonly #llm: Protocol
-  readonly #mcp: Protocol | undefined
-  readonly #http: Protocol
+  readonly #protocols: { llm: Protocol; mcp: Protocol | undefined; a2a: Protocol | undefined; http: Protocol }
 
-  constructor(llm: Protocol, mcp: Protocol | undefined, http: Protocol) {
-    this.#llm = llm
-    this.#mcp = mcp
-    this.#http = http
+  constructor(protocols: { llm: Protocol; mcp: Protocol | undefined; a2a: Protocol | undefined; http: Protocol }) {
+    this.#protocols = protocols
   }
 
   decide(request: AgentRequest): Decision | Promise<Decision> {
-    if (request.route !== undefined) return this.#http.decide(request)
-    return (this.#mcp && isMcpPath(request.path) ? this.#mcp : this.#llm).decide(request)
+    const { llm, mcp, a2a, http } = this.#protocols
+    if (request.route !== undefined) return http.decide(request)
+    if (mcp && isMcpPath(request.path)) return mcp.decide(request)
+    return (a2a && isA2aPath(request.path) ? a2a : llm).decide(request)
   }
 }
 

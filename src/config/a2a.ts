@@ -11,7 +11,7 @@ const patterns = z.array(
 const network = z
   .string()
   .regex(/^[0-9a-fA-F.:]{2,45}\/\d{1,3}$/, 'must be a network such as 10.1.0.0/16 or fd00:1::/32')
-const binding = z.enum(['jsonrpc', 'http+json', 'grpc'])
+const binding = z.enum(['jsonrpc', 'http+json'])
 const version = z.enum(['0.3', '1.0'])
 const algorithm = z.enum(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'])
 
@@ -56,7 +56,7 @@ const credential = z
 
 const agentInterface = z
   .strictObject({
-    url: baseUrl.describe('Where it is asked; of gRPC the host and port'),
+    url: baseUrl.describe('Where it is asked'),
     binding: binding.describe('How it is asked'),
     version: version.describe('The version of A2A it speaks there'),
     tenant: text.optional().describe('The tenant to name in requests (1.0)'),
@@ -102,8 +102,8 @@ const agent = z
       .describe('Hosts beside that of its URL where its card may lead'),
     offer: z
       .strictObject({
-        bindings: z.array(binding).min(1).default(['jsonrpc', 'http+json', 'grpc']),
-        versions: z.array(version).min(1).default(['1.0', '0.3']),
+        bindings: z.array(binding).min(1).default(['jsonrpc', 'http+json']).describe('The bindings of JSON'),
+        versions: z.array(version).min(1).default(['1.0', '0.3']).describe('The versions of A2A'),
       })
       .prefault({})
       .describe('What clients of the gateway may speak; what the agent does not is translated'),

@@ -38,10 +38,17 @@ export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding
   return { errors, warnings: [...warnings, ...http.warnings] }
 }
 
-function something({ models, providers, mcp, http }: Rules): Finding[] {
-  const empty = [models, providers, mcp.servers, http.routes].every((section) => Object.keys(section).length === 0)
+function something({ models, providers, mcp, a2a, http }: Rules): Finding[] {
+  const empty = [models, providers, mcp.servers, a2a.agents, http.routes].every(
+    (section) => Object.keys(section).length === 0,
+  )
   return empty
-    ? [{ path: [], message: 'there is nothing to serve: it needs models with providers, mcp.servers or http.routes' }]
+    ? [
+        {
+          path: [],
+          message: 'there is nothing to serve: it needs models with providers, mcp.servers, a2a.agents or http.routes',
+        },
+      ]
     : []
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { a2a } from './a2a.ts'
 import { guards } from './guards.ts'
 import { http } from './http.ts'
 import { identities, listenerIdentity, teams } from './identities.ts'
@@ -296,6 +297,7 @@ export const rulesSchema = z
     guards: guards.default({}),
     prompts: prompts.default({}),
     mcp: mcp.prefault({}),
+    a2a: a2a.prefault({}),
     http: http.prefault({}),
   })
   .describe('Chaperone’s rules')

@@ -1,0 +1,185 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { JsonObject } from '../../json.ts'
+import { chooseInterface } from '../agent/choose.ts'
+import { AgentCredentials } from '../agent/credentials.ts'
+import { exchange } from '../agent/exchange.ts'
+import { type A2aCall, type A2aRefusal, classify } from '../call.ts'
+import { withCallbacks } from '../callbacks.ts'
+import { callerKey, type Passage } from '../delegation/standing.ts'
+import { delegationHeader } from '../delegation/token.ts'
+import { A2aError } from '../errors.ts'
+import type { Wanted } from '../governed.ts'
+import { stateIn, TaskGuard } from '../tasks/guard.ts'
+import { Account, type Asker } from './account.ts'
+import type { Cards } from './cards.ts'
+import type { A2aContext, Offered } from './context.ts'
+import { Reply } from './reply.ts'
+
+/** A call of an agent that came, and has not been understood yet. */
+export interface Incoming extends Asker {
+  readonly method: string
+  /** After the agent's base, with the query. */
+  readonly rest: string
+  readonly body: Uint8Array
+  /** Where clients reach the gateway, without a slash at its end. */
+  readonly base: string
+}
+
+/** Carries calls to agents and their answers back. Here every call begins, and here it ends. */
+export class Calls {
+  readonly #context: A2aContext
+  readonly #cards: Cards
+
+  constructor(context: A2aContext, cards: Cards) {
+    this.#context = context
+    this.#cards = cards
+  }
+
+  /** Answers a call. Rejects never: what goes wrong is an answer, or the end of a stream. */
+  async respond(
+    incoming: Incoming,
+    offered: Offered,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const headers = headersOf(request)
+    const { method, rest, body } = incoming
+    const call = classify({ agent: offered.agent.name, method, path: rest, headers, body })
+    const traceparent = headers.get('traceparent')
+    const account = new Account(incoming, offered.agent.name, call, traceparent, this.#context.finished)
+    const reply = new Reply(response, call, call.id)
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    let failure: A2aError | undefined
+    try {
+      await this.#serve(incoming, offered, call, headers, account, reply, gone.signal)
+    } catch (error) {
+      if (!(error instanceof A2aError)) this.#context.report(error, incoming.requestId)
+      else if (error.cause !== undefined && !gone.signal.aborted) this.#context.report(error.cause, incoming.requestId)
+      failure =
+        error instanceof A2aError
+          ? error
+          : new A2aError('internal', `The gateway failed. The request id is ${incoming.requestId}`)
+      if (!gone.signal.aborted) reply.error(failure)
+    }
+    // A response that has been ended may close before anybody looks: only one that has not was left by its client.
+    const aborted = gone.signal.aborted && !response.writableEnded
+    account.finish(aborted ? undefined : failure, aborted)
+  }
+
+  async #serve(
+    incoming: Incoming,
+    offered: Offered,
+    call: A2aCall | A2aRefusal,
+    headers: ReadonlyMap<string, string>,
+    account: Account,
+    reply: Reply,
+    gone: AbortSignal,
+  ): Promise<void> {
+    if (call.type === 'refusal') throw call.error
+    const { agent } = offered
+    const { governor, delegations } = this.#context
+    const { bindings, versions } = agent.rule.offer
+    if (!bindings.includes(call.binding as (typeof bindings)[number]) || !versions.includes(call.version))
+      throw new A2aError(
+        'versionNotSupported',
+        `This agent is not offered so here; it takes ${bindings.join(', ')} of A2A ${versions.join(', ')}`,
+        { rule: `a2a.agents.${agent.name}.offer` },
+      )
+    if (call.skill !== undefined && !agent.offers(call.skill))
+      throw new A2aError('permissionDenied', 'There is no such skill here; the agent’s card lists those there are', {
+        rule: `a2a.agents.${agent.name}.skills`,
+      })
+    const standing = await delegations.standingOf(incoming.identity, headers.get(delegationHeader))
+    account.standing = standing
+    const wanted: Wanted = {
+      agent: agent.name,
+      operation: call.operation,
+      skill: call.skill ?? '',
+      depth: standing.parent?.actors.length ?? 0,
+    }
+    governor.judge(incoming, wanted)
+    const passage = delegations.passage(incoming.identity, standing, agent.name, () => governor.facts(incoming, wanted))
+    const admitted = await governor.admit(incoming, wanted)
+    try {
+      reply.headers(admitted.headers)
+      await this.#ask(incoming, offered, call, headers, { account, reply, passage, gone })
+    } finally {
+      admitted.release()
+    }
+  }
+
+  async #ask(
+    incoming: Incoming,
+    offered: Offered,
+    call: A2aCall,
+    headers: ReadonlyMap<string, string>,
+    { account, reply, passage, gone }: { account: Account; reply: Reply; passage: Passage; gone: AbortSignal },
+  ): Promise<void> {
+    const { agent } = offered
+    const owner = callerKey(incoming.identity)
+    const guard = new TaskGuard(this.#context.owners, agent.name, owner)
+    await guard.mayAsk(call)
+    const params = await withCallbacks(call, agent.name, owner, this.#context.callbacks)
+    const one = chooseInterface(await agent.interfaces(), call)
+    account.via = one
+    const answered = await exchange(
+      agent,
+      one,
+      {
+        operation: call.operation,
+        params,
+        extensions: call.extensions,
+        headers: await this.#shown(incoming, offered, call, headers, account, passage),
+      },
+      new AgentCredentials(agent.name, offered.credentials, incoming),
+      gone,
+    )
+    if (answered.extensions !== undefined)
+      reply.headers([[call.version === '1.0' ? 'a2a-extensions' : 'x-a2a-extensions', answered.extensions]])
+    const seen = async (value: JsonObject) => {
+      account.state = stateIn(call.operation, value) ?? account.state
+      if (call.operation === 'getExtendedCard') return this.#cards.extended(incoming, offered, value, incoming.base)
+      return guard.shown(call.operation, value)
+    }
+    if (answered.type === 'result') {
+      reply.result(call.operation, await seen(answered.value))
+      return
+    }
+    account.events = 0
+    for await (const event of answered.events) {
+      await reply.event(call.operation, await seen(event))
+      account.events++
+    }
+    reply.end()
+  }
+
+  /** What an agent is told of where the call comes from: the trace, and, if it calls others in turn, its delegation. */
+  async #shown(
+    incoming: Incoming,
+    { agent }: Offered,
+    { operation }: A2aCall,
+    headers: ReadonlyMap<string, string>,
+    { standing }: Account,
+    passage: Passage,
+  ): Promise<[string, string][]> {
+    const shown: [string, string][] = []
+    for (const name of ['traceparent', 'tracestate']) {
+      const value = headers.get(name)
+      if (value !== undefined) shown.push([name, value])
+    }
+    const works = operation === 'sendMessage' || operation === 'streamMessage'
+    if (!works || !standing || agent.rule.callers.length === 0) return shown
+    const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(headers.get('traceparent') ?? '')?.[1]
+    const { token } = await this.#context.delegations.tokenFor(incoming.identity, standing, agent.name, passage, trace)
+    shown.push([delegationHeader, token])
+    return shown
+  }
+}
+
+function headersOf({ headers }: IncomingMessage): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined) found.set(name, Array.isArray(value) ? value.join(', ') : value)
+  return found
+}

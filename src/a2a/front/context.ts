@@ -1,0 +1,25 @@
+import type { ServerCredentials } from '../../mcp/oauth/server-credentials.ts'
+import type { Facts } from '../../policy/facts.ts'
+import type { Agent } from '../agent/agent.ts'
+import type { Callbacks } from '../callbacks.ts'
+import type { Delegations } from '../delegation/standing.ts'
+import type { Governor } from '../governed.ts'
+import type { A2aRecord } from '../record.ts'
+import type { Owners } from '../tasks/owners.ts'
+
+/** What the A2A protocol needs under one revision of the rules. */
+export interface A2aContext {
+  readonly agents: ReadonlyMap<string, Offered>
+  readonly governor: Governor
+  readonly delegations: Delegations<Facts>
+  readonly owners: Owners
+  readonly callbacks: Callbacks
+  finished(record: A2aRecord): void
+  report(error: unknown, requestId: string): void
+}
+
+/** An agent, and what the gateway shows it. */
+export interface Offered {
+  readonly agent: Agent
+  readonly credentials: ServerCredentials
+}

@@ -1,0 +1,181 @@
+import type { ServerResponse } from 'node:http'
+import { findCredential } from '../identity/credentials.ts'
+import type { Identity, Unidentified } from '../identity/identity.ts'
+import type { AgentRequest, Decision, LocalAnswer, Protocol, Responder } from '../protocol.ts'
+import { spelling } from './error-kinds.ts'
+import { A2aError } from './errors.ts'
+import type { Asker } from './front/account.ts'
+import type { Calls } from './front/calls.ts'
+import { type Cards, keySetPath } from './front/cards.ts'
+import type { Offered } from './front/context.ts'
+import type { Gate } from './governed.ts'
+import type { Wire } from './operations.ts'
+import { renderError } from './render-error.ts'
+
+type Maybe<T> = T | Promise<T>
+
+const cardPaths: ReadonlySet<string> = new Set(['/.well-known/agent-card.json', '/.well-known/agent.json'])
+
+/** Whether a path is one of A2A's. */
+export function isA2aPath(path: string): boolean {
+  return path === '/a2a' || path.startsWith('/a2a/') || path.startsWith('/a2a?') || path === keySetPath
+}
+
+/** What the protocol is made of, under one revision of the rules. */
+export interface A2aParts {
+  readonly agents: ReadonlyMap<string, Offered>
+  readonly gate: Gate
+  readonly calls: Calls
+  readonly cards: Cards
+  /** Where clients reach the gateway; undefined: where they say that they asked. */
+  readonly base: string | undefined
+  /** The public keys, as JSON. */
+  keySet(): Promise<string>
+  report(error: unknown, requestId: string): void
+}
+
+/** The agents under one set of rules: their calls at `/a2a/NAME`, their cards below, and the directory at `/a2a`. */
+export class A2aProtocol implements Protocol {
+  readonly #parts: A2aParts
+
+  constructor(parts: A2aParts) {
+    this.#parts = parts
+  }
+
+  decide(request: AgentRequest): Maybe<Decision> {
+    const { path } = request
+    if (path === keySetPath) return this.#keySet(request)
+    const { gate } = this.#parts
+    const listener = gate.listenerOf(request.port)
+    const identity = gate.identify(listener, request.headers)
+    return identity instanceof Promise
+      ? identity.then((known) => this.#identified(request, listener, known))
+      : this.#identified(request, listener, identity)
+  }
+
+  /** Public: whoever checks a signature asks for it. */
+  #keySet({ method }: AgentRequest): Maybe<Decision> {
+    if (method !== 'GET') return { type: 'answer', answer: plainRefusal(405, 'The key set can only be read.') }
+    return this.#parts.keySet().then((body) => ({
+      type: 'answer',
+      answer: {
+        status: 200,
+        headers: [
+          ['content-type', 'application/jwk-set+json'],
+          ['cache-control', 'public, max-age=300'],
+        ],
+        body,
+      },
+    }))
+  }
+
+  #identified(request: AgentRequest, listener: string, identity: Identity | Unidentified): Decision {
+    const [path = '', query] = splitOnce(request.path, '?')
+    const [, name = '', below = ''] = /^\/a2a\/([^/]+)(.*)$/s.exec(path) ?? []
+    const wire = wireOf(request, below)
+    if ('status' in identity) {
+      if (identity.cause !== undefined) this.#parts.report(identity.cause, request.id)
+      const unknown = identity.status === 401
+      const headers: [string, string][] = unknown ? [['www-authenticate', `Bearer error="${identity.code}"`]] : []
+      return refusal(
+        new A2aError(unknown ? 'unauthenticated' : 'unavailable', identity.message, {
+          metadata: { code: identity.code },
+          headers,
+        }),
+        wire,
+      )
+    }
+    const asker: Asker = {
+      requestId: request.id,
+      identity,
+      token: identity.kind === 'jwt' ? tokenIn(request.headers) : undefined,
+      listener,
+      path,
+      bytes: request.body.length,
+      arrived: request.arrived,
+    }
+    const base = this.#baseOf(request)
+    if (path === '/a2a' || path === '/a2a/') {
+      if (request.method !== 'GET')
+        return { type: 'answer', answer: plainRefusal(405, 'The directory can only be read.') }
+      return this.#json(asker, () => this.#parts.cards.directory(asker, base))
+    }
+    const offered = this.#parts.agents.get(name)
+    if (!offered)
+      return refusal(
+        new A2aError('methodNotFound', 'There is no such agent here; GET /a2a lists those there are'),
+        wire,
+      )
+    if (cardPaths.has(below)) {
+      if (request.method !== 'GET') return { type: 'answer', answer: plainRefusal(405, 'The card can only be read.') }
+      return this.#json(asker, () => this.#parts.cards.card(asker, offered, base))
+    }
+    const { method, body } = request
+    const incoming = { ...asker, method, body, base, rest: query === undefined ? below : `${below}?${query}` }
+    return {
+      type: 'respond',
+      respond: (message, response) => this.#parts.calls.respond(incoming, offered, message, response),
+    }
+  }
+
+  /** A document of the gateway's own. */
+  #json(asker: Asker, make: () => Promise<object>): Decision {
+    const respond: Responder = async (_, response) => {
+      try {
+        // What a caller may see is its own matter, and changes with the rules.
+        send(response, 200, [['cache-control', 'private, max-age=60']], JSON.stringify(await make()))
+      } catch (error) {
+        if (!(error instanceof A2aError) || error.cause !== undefined) this.#parts.report(error, asker.requestId)
+        const known = error instanceof A2aError ? error : new A2aError('internal', 'The gateway failed.')
+        const status = known.kind === 'invalidAgentResponse' ? 502 : spelling[known.kind].http
+        send(response, status, [], JSON.stringify({ error: known.message }))
+      }
+    }
+    return { type: 'respond', respond }
+  }
+
+  #baseOf({ headers }: AgentRequest): string {
+    if (this.#parts.base !== undefined) return this.#parts.base
+    const scheme = headers.get('x-forwarded-proto') === 'https' ? 'https' : 'http'
+    return `${scheme}://${headers.get(':authority') ?? 'localhost'}`
+  }
+}
+
+/** What refusals before a call is understood are written for. */
+function wireOf({ headers, method }: AgentRequest, below: string): Wire {
+  if (headers.get('content-type')?.startsWith('application/grpc') === true) return { binding: 'grpc', version: '1.0' }
+  const rpc = (below === '' || below === '/') && method === 'POST'
+  return { binding: rpc ? 'jsonrpc' : 'http+json', version: '1.0' }
+}
+
+function refusal(error: A2aError, wire: Wire): Decision {
+  return { type: 'answer', answer: renderError(error, wire) }
+}
+
+function plainRefusal(status: number, message: string): LocalAnswer {
+  return {
+    status,
+    headers: [
+      ['content-type', 'application/json'],
+      ['allow', 'GET'],
+    ],
+    body: JSON.stringify({ error: message }),
+  }
+}
+
+function send(response: ServerResponse, status: number, headers: [string, string][], body: string): void {
+  const all = ['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))]
+  for (const [name, value] of headers) all.push(name, value)
+  response.writeHead(status, all).end(body)
+}
+
+/** The token that proved who the caller is. */
+function tokenIn(headers: ReadonlyMap<string, string>): string | undefined {
+  const credential = findCredential(headers, { key: false, jwt: true })
+  return typeof credential === 'object' ? credential.text : undefined
+}
+
+function splitOnce(text: string, separator: string): [string, string | undefined] {
+  const at = text.indexOf(separator)
+  return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
+}

@@ -1,0 +1,179 @@
+import { lookup } from 'node:dns/promises'
+import { isDeepStrictEqual } from 'node:util'
+import type { A2aAgentRule, A2aRule } from '../config/a2a.ts'
+import type { Rules } from '../config/schema.ts'
+import type { Governance } from '../governance/governance.ts'
+import { KeySets } from '../identity/jwks.ts'
+import { OAuthHttp } from '../mcp/oauth/http.ts'
+import { serverCredentials } from '../mcp/oauth/server-credentials.ts'
+import { Egress } from '../mcp/server/egress.ts'
+import type { ExpressionCompiler } from '../policy/expression.ts'
+import type { Facts } from '../policy/facts.ts'
+import type { Topology } from '../protocol.ts'
+import { Agent } from './agent/agent.ts'
+import { placesOf } from './agent/places.ts'
+import { type Callbacks, checkedCallbacks, noCallbacks, offersPush } from './callbacks.ts'
+import { Delegations } from './delegation/standing.ts'
+import { verifierOf } from './delegation/trust.ts'
+import { Calls } from './front/calls.ts'
+import { Cards } from './front/cards.ts'
+import type { A2aContext, Offered } from './front/context.ts'
+import { governorOf } from './governed.ts'
+import { A2aProtocol } from './protocol.ts'
+import { TargetCheck } from './push/target.ts'
+import type { A2aRecord } from './record.ts'
+import { keySet, makeSigningKey, readSigningKey, type SigningKey } from './signing-key.ts'
+import { MemoryOwners } from './tasks/memory-owners.ts'
+import type { Owners } from './tasks/owners.ts'
+
+/** What A2A needs of the rest of the gateway, whatever the rules. */
+export interface A2aOptions {
+  /** Path of the unix socket of Envoy's listener for the service's own calls. */
+  egressSocket: string
+  clusterHeader: string
+  secrets: { resolve(reference: string): string }
+  /** Whose tasks are whose; default: as this process knows. */
+  owners?: Owners | undefined
+  /** Notifies clients in the agents' place; none: nobody is notified where the rules want it so. */
+  relay?: Callbacks | undefined
+  /** Told of finished calls. */
+  finished?: ((record: A2aRecord) => void) | undefined
+  report(error: unknown, requestId: string): void
+}
+
+/** What of A2A lives longer than a revision of the rules: agents with their cards, tokens, owners of tasks. */
+export class A2aState {
+  readonly #options: A2aOptions
+  readonly #egress: Egress
+  readonly #http = new OAuthHttp()
+  readonly #owners: Owners
+  readonly #keySets: KeySets
+  #kept: ReadonlyMap<string, Offered> = new Map()
+  #ownKey: Promise<SigningKey> | undefined
+
+  constructor(options: A2aOptions) {
+    this.#options = options
+    this.#egress = new Egress(options.egressSocket, options.clusterHeader)
+    this.#owners = options.owners ?? new MemoryOwners()
+    this.#keySets = new KeySets({ report: (error) => options.report(error, '') })
+  }
+
+  /**
+   * The protocol under one revision of the rules.
+   * @throws {RangeError} where the rules cannot be carried out
+   */
+  compile(rules: Rules, governance: Governance, compiler: ExpressionCompiler): A2aProtocol {
+    const { a2a } = rules
+    const { report } = this.#options
+    const callbacks = this.#callbacks(a2a)
+    const given = signerOf(a2a, this.#options.secrets)
+    const signer = async () => given ?? (await this.#processKey())
+    const agents = this.#agents(rules)
+    const governor = governorOf(governance)
+    const context: A2aContext = {
+      agents,
+      governor,
+      delegations: new Delegations<Facts>(a2a, {
+        compile: (expression, otherwise) => compiler.condition(expression, otherwise),
+        verify: verifierOf(a2a.delegation, signer, this.#keySets),
+        signer,
+      }),
+      owners: this.#owners,
+      callbacks,
+      finished: this.#options.finished ?? (() => undefined),
+      report,
+    }
+    const cards = new Cards(context, {
+      listeners: rules.listeners,
+      signer: given,
+      push: offersPush(a2a.push, callbacks),
+    })
+    return new A2aProtocol({
+      agents,
+      gate: governance,
+      cards,
+      calls: new Calls(context, cards),
+      base: a2a.baseUrl?.replace(/\/$/, ''),
+      keySet: async () => JSON.stringify(keySet([await signer()])),
+      report,
+    })
+  }
+
+  async stop(): Promise<void> {
+    await this.#egress.close()
+    await this.#http.close()
+  }
+
+  /** Agents whose rule has not changed keep their cards and tokens. */
+  #agents(rules: Rules): ReadonlyMap<string, Offered> {
+    const own = ownUrls(rules)
+    const next = new Map<string, Offered>()
+    for (const [name, rule] of Object.entries(rules.a2a.agents)) {
+      const before = this.#kept.get(name)
+      next.set(name, before && isDeepStrictEqual(before.agent.rule, rule) ? before : this.#agent(name, rule, own))
+    }
+    this.#kept = next
+    return next
+  }
+
+  #agent(name: string, rule: A2aAgentRule, own: (url: URL) => boolean): Offered {
+    const { secrets } = this.#options
+    return {
+      agent: new Agent(name, rule, this.#egress, own),
+      credentials: serverCredentials({ name, url: rule.url }, rule.credential, { secrets, http: this.#http }),
+    }
+  }
+
+  #callbacks({ push }: A2aRule): Callbacks {
+    switch (push.mode) {
+      case 'off':
+        return noCallbacks
+      case 'allow':
+        return checkedCallbacks(new TargetCheck(push, addressesOf))
+      case 'relay':
+        return this.#options.relay ?? noCallbacks
+    }
+  }
+
+  #processKey(): Promise<SigningKey> {
+    this.#ownKey ??= makeSigningKey()
+    return this.#ownKey
+  }
+}
+
+/** What Envoy must know of agents. @throws {RangeError} where a URL cannot be used */
+export function a2aTopology({ agents }: A2aRule): Topology {
+  const entries = Object.entries(agents)
+  return {
+    upstreams: entries.flatMap(([name, rule]) => placesOf(name, rule)),
+    pools: [],
+    routeClasses: [],
+    responds: entries.length > 0,
+  }
+}
+
+/** All addresses of a name, as this machine knows them. */
+async function addressesOf(host: string): Promise<string[]> {
+  return (await lookup(host, { all: true })).map(({ address }) => address)
+}
+
+/** @throws {RangeError} where the key is none, or not one for the algorithm */
+function signerOf({ signer }: A2aRule, secrets: A2aOptions['secrets']): SigningKey | undefined {
+  if (!signer) return undefined
+  try {
+    return readSigningKey(secrets.resolve(signer.key), signer.algorithm, signer.id)
+  } catch (error) {
+    throw new RangeError(`a2a.signer.key: ${(error as Error).message}`)
+  }
+}
+
+/** Whether a URL is this gateway's own, as far as that can be told: it would ask itself for ever. */
+function ownUrls({ a2a, listeners }: Rules): (url: URL) => boolean {
+  const base = a2a.baseUrl === undefined ? undefined : new URL(a2a.baseUrl).origin
+  const ports = new Set(Object.values(listeners).map(({ port }) => port))
+  return (url) => {
+    const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
+    const here = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
+    return url.origin === base || (here && ports.has(port))
+  }
+}
