@@ -9,6 +9,8 @@ export interface SseEvent {
   event: string
   /** The `data` lines joined by LF. */
   data: string
+  /** The `id` that had come last by then, where it was asked for; missing where none had. */
+  id?: string
 }
 
 /** Longest event that is held while its end has not come, in characters. */
@@ -28,6 +30,12 @@ export class SseParser {
   /** Characters held: of the unfinished line, and of the event's data lines with their names, so that empty ones count. */
   #held = 0
   #afterCr = false
+  readonly #ids: boolean
+
+  /** @param ids whether events say their ids */
+  constructor(ids = false) {
+    this.#ids = ids
+  }
 
   /**
    * @returns the events completed by this chunk.
@@ -91,7 +99,12 @@ export class SseParser {
 
   #line(line: string, events: SseEvent[]): void {
     if (line === '') {
-      if (this.#data !== undefined) events.push({ event: this.#event, data: this.#data })
+      if (this.#data !== undefined)
+        events.push({
+          event: this.#event,
+          data: this.#data,
+          ...(this.#ids && this.lastEventId !== undefined && { id: this.lastEventId }),
+        })
       this.#event = ''
       this.#data = undefined
       this.#held = 0

@@ -7,6 +7,7 @@ import { errorCode, type JsonObject, type Tool } from './protocol.ts'
 import type { ServerSession } from './server/legacy-http-link.ts'
 import type { CallHooks, Interest, ListenHooks, ServerInfo } from './server/link.ts'
 import { mirroredIn } from './server/param-headers.ts'
+import type { UpstreamPosition } from './server/position.ts'
 import type { Caller, McpServer } from './server/server.ts'
 import type { HeldTask } from './tasks/task-id.ts'
 import { withUris } from './uris.ts'
@@ -50,6 +51,8 @@ export interface Routed {
   /** The task that it is about, and the id that the client has of it. */
   readonly task?: HeldTask | undefined
   readonly outward?: string | undefined
+  /** Where the server's stream goes on: it was asked before. */
+  readonly position?: UpstreamPosition | undefined
 }
 
 /** What tools may be listed and called beside all else: the pins. */
@@ -245,10 +248,31 @@ export class Federation {
   routeTask(method: string, params: JsonObject, task: HeldTask, caller: Caller, unknown: () => McpError): Routed {
     const server = this.#byName.get(task.server)
     if (!server) throw unknown()
-    const tool = server.tool(task.tool)
-    if (!this.#access.lists(caller, 'tools', task.server, task.tool, tool)) throw unknown()
-    if (!this.#filter.mayCall(task.server, tool)) throw unknown()
+    const tool = this.#stillTool(task.server, task.tool, caller, unknown)
     return { server, method, params, name: task.tool, tool, approval: false, task }
+  }
+
+  /**
+   * Finds the server whose stream answers a request that was let through before.
+   * @param name in the server's own names
+   * @throws {McpError} where the caller may not use it (any more)
+   */
+  routeStream(method: string, name: string, on: string, caller: Caller, unknown: () => McpError): Routed {
+    const server = this.#byName.get(on)
+    if (!server) throw unknown()
+    const tool = method === 'tools/call' ? this.#stillTool(on, name, caller, unknown) : undefined
+    if (method === 'prompts/get' && !this.#access.lists(caller, 'prompts', on, name)) throw unknown()
+    if (method.startsWith('resources/') && !this.#access.lists(caller, 'resources', on, name)) throw unknown()
+    if (!caller.identity.mayUseServer(on)) throw unknown()
+    return { server, method, params: {}, name, tool, approval: false }
+  }
+
+  /** @throws {McpError} where the tool is not there for the caller any more */
+  #stillTool(server: string, name: string, caller: Caller, unknown: () => McpError): Tool | undefined {
+    const tool = this.#byName.get(server)?.tool(name)
+    if (!this.#access.lists(caller, 'tools', server, name, tool)) throw unknown()
+    if (!this.#filter.mayCall(server, tool)) throw unknown()
+    return tool
   }
 
   /**
@@ -256,7 +280,7 @@ export class Federation {
    * @throws {SessionLost} where it is about a task whose session is over
    */
   async call(
-    { server, method, params, task }: Routed,
+    { server, method, params, task, position }: Routed,
     caller: Caller,
     hooks: CallHooks,
     relinked: () => void,
@@ -265,9 +289,11 @@ export class Federation {
     const timeout = method === 'tasks/result' ? hooks.signal : AbortSignal.timeout(server.callMs)
     const timed = { ...hooks, signal: AbortSignal.any([hooks.signal, timeout]) }
     try {
-      const { result, info, session } = task?.session
-        ? await server.requestIn(task.session, caller, method, params, timed)
-        : await server.request(caller, method, params, timed, relinked)
+      const { result, info, session } = position
+        ? await server.resumeIn(position, caller, timed)
+        : task?.session
+          ? await server.requestIn(task.session, caller, method, params, timed)
+          : await server.request(caller, method, params, timed, relinked)
       return { result: this.outwardResult(server.name, result), info, session }
     } catch (error) {
       if (timeout.aborted && !hooks.signal.aborted)

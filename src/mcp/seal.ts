@@ -9,9 +9,9 @@ export interface SealKey {
 }
 
 /** What a seal is for: what was sealed for one purpose opens for no other. */
-export type Purpose = 'session' | 'state' | 'cursor' | 'task' | 'oauth'
+export type Purpose = 'session' | 'state' | 'cursor' | 'task' | 'event' | 'oauth'
 
-const purposes: readonly Purpose[] = ['session', 'state', 'cursor', 'task', 'oauth']
+const purposes: readonly Purpose[] = ['session', 'state', 'cursor', 'task', 'event', 'oauth']
 const nonceBytes = 12
 const tagBytes = 16
 /** Seconds since the epoch, big-endian. */

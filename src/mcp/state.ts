@@ -4,6 +4,7 @@ import type { Approval, Judge } from './access.ts'
 import { LegacyFront } from './client/legacy.ts'
 import { Listening } from './client/listening.ts'
 import { ModernFront } from './client/modern.ts'
+import { ResumableStreams } from './client/resume.ts'
 import { Sessions } from './client/session.ts'
 import { compileMcp, type McpRules, type Secrets, sealKeysOf, urlOf } from './compile.ts'
 import type { McpContext } from './context.ts'
@@ -43,6 +44,7 @@ export class McpState {
   readonly #sessions = new Sessions(this.#sealer, 0)
   readonly #tasks = new Tasks(this.#sealer)
   readonly #listening = new Listening(this.#tasks)
+  readonly #resumable = new ResumableStreams(this.#sealer)
 
   constructor(options: McpOptions) {
     this.#options = options
@@ -77,7 +79,7 @@ export class McpState {
     })
     const sessions = this.#sessions
     const fronts = {
-      legacy: new LegacyFront(context, this.#sealer, sessions, this.#listening, this.#tasks),
+      legacy: new LegacyFront(context, this.#sealer, sessions, this.#listening, this.#tasks, this.#resumable),
       modern: new ModernFront(context, this.#sealer, this.#listening, this.#tasks),
     }
     return {

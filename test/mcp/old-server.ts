@@ -58,7 +58,7 @@ export async function startOldServer(): Promise<OldServer> {
 }
 
 /** Events kept in memory: ids count up within a session. */
-function memoryEvents(): EventStore {
+export function memoryEvents(): EventStore {
   const events: { id: string; streamId: string; message: JSONRPCMessage }[] = []
   return {
     async storeEvent(streamId, message) {

@@ -3,6 +3,7 @@ import { isObject } from '../../json.ts'
 import type { McpContext } from '../context.ts'
 import { boundTo, callerOf, gatewayInfo, type Incoming } from '../endpoint.ts'
 import { errorBody, invalidParams, invalidRequest, McpError, methodNotFound, ServerError } from '../errors.ts'
+import type { Routed } from '../federation.ts'
 import { kindOf, kinds } from '../kinds.ts'
 import {
   eraOf,
@@ -12,9 +13,11 @@ import {
   type JsonRpcRequest,
   type JsonRpcResponse,
   legacyVersion,
+  type RequestId,
 } from '../protocol.ts'
 import type { Sealer } from '../seal.ts'
 import type { CallHooks } from '../server/link.ts'
+import { StreamEnded } from '../server/position.ts'
 import { askTask } from '../tasks/client-tasks.ts'
 import { isTaskMethod, type Tasks } from '../tasks/tasks.ts'
 import { account } from './account.ts'
@@ -26,6 +29,7 @@ import { askClient, type Listening } from './listening.ts'
 import { isLogLevel, loudEnough } from './logs.ts'
 import type { Reply } from './reply.ts'
 import { errorFor, legacyResult } from './results.ts'
+import type { Keeping, ResumableStreams, ResumePoint } from './resume.ts'
 import type { ClientSession, Sessions } from './session.ts'
 
 const mostSubscriptions = 1000
@@ -37,9 +41,18 @@ export class LegacyFront {
   readonly #sessions: Sessions
   readonly #listening: Listening
   readonly #tasks: Tasks
+  readonly #resumable: ResumableStreams
 
-  constructor(context: McpContext, sealer: Sealer, sessions: Sessions, listening: Listening, tasks: Tasks) {
+  constructor(
+    context: McpContext,
+    sealer: Sealer,
+    sessions: Sessions,
+    listening: Listening,
+    tasks: Tasks,
+    resumable: ResumableStreams,
+  ) {
     this.#tasks = tasks
+    this.#resumable = resumable
     this.#context = context
     this.#sealer = sealer
     this.#sessions = sessions
@@ -48,28 +61,43 @@ export class LegacyFront {
 
   /** Answers a request. Never rejects. */
   async request(incoming: Incoming, message: JsonRpcRequest, reply: Reply, gone: AbortSignal): Promise<void> {
-    const { id, method } = message
     const done = account(this.#context, incoming, 'legacy', message)
+    // Who waits for the answer: the connection, or who may come again for it.
+    let waits = gone
     try {
-      if (method === 'initialize') await this.#initialize(incoming, message, reply, gone)
+      if (message.method === 'initialize') await this.#initialize(incoming, message, reply, gone)
       else {
         const session = this.#session(incoming)
-        await this.#inSession(incoming, session, message, reply, gone, done)
+        const keeping = this.#resumable.keep(streamBound(incoming, session), message.id, primes(session), reply, gone)
+        waits = keeping.stream.signal
+        await this.#inSession(incoming, session, message, reply, keeping, done)
       }
       done.succeeded()
     } catch (error) {
-      if (gone.aborted) {
-        done.failed('client_gone')
-        return
-      }
-      if (!(error instanceof McpError || error instanceof ServerError)) this.#context.report(error, incoming.requestId)
-      const body = errorFor('legacy', errorBody(error, incoming.requestId), method, message.params ?? {})
-      done.failed(error instanceof McpError ? error.reason : 'server_error', body.code, error)
-      // SDKs of this era take any other status for a failure of the transport and do not look at the body.
-      const transport =
-        error instanceof McpError && (body.code === errorCode.session || body.code === errorCode.invalidRequest)
-      reply.error(id, transport ? error.status : 200, body, error instanceof McpError ? error.headers : [])
+      this.#failed(incoming, message, reply, waits, done, error)
     }
+  }
+
+  /** Answers with an error, if anybody still waits. */
+  #failed(
+    incoming: Incoming,
+    { id, method, params = {} }: JsonRpcRequest,
+    reply: Reply,
+    waits: AbortSignal,
+    done: ReturnType<typeof account>,
+    error: unknown,
+  ): void {
+    if (waits.aborted) {
+      done.failed('client_gone')
+      return
+    }
+    if (!(error instanceof McpError || error instanceof ServerError)) this.#context.report(error, incoming.requestId)
+    const body = errorFor('legacy', errorBody(error, incoming.requestId), method, params)
+    done.failed(error instanceof McpError ? error.reason : 'server_error', body.code, error)
+    // SDKs of this era take any other status for a failure of the transport and do not look at the body.
+    const transport =
+      error instanceof McpError && (body.code === errorCode.session || body.code === errorCode.invalidRequest)
+    reply.error(id, transport ? error.status : 200, body, error instanceof McpError ? error.headers : [])
   }
 
   /** Takes a notification. @throws {McpError} where there is no such session */
@@ -106,7 +134,66 @@ export class LegacyFront {
   /** The stream of what servers say by themselves. @throws {McpError} */
   async listen(incoming: Incoming, replyOf: () => Reply, gone: AbortSignal): Promise<void> {
     const session = this.#session(incoming)
-    await this.#listening.legacy(incoming, session, replyOf(), gone)
+    const bound = streamBound(incoming, session)
+    const last = incoming.headers.get('last-event-id')
+    const point = last ? this.#resumable.open(bound, last) : undefined
+    const reply = replyOf()
+    const attached = point && this.#resumable.attach(point, reply, gone)
+    if (attached !== undefined) return attached
+    if (point?.request !== undefined)
+      return this.#resume(incoming, session, { ...point, request: point.request }, reply, gone)
+    const { stream } = this.#resumable.keep(bound, undefined, primes(session), reply, gone)
+    // What was missed is not known.
+    await this.#listening.legacy(incoming, session, reply, stream.signal, point !== undefined)
+  }
+
+  /** Goes on with the stream that answers a request, where the server's own stream stands. */
+  async #resume(
+    incoming: Incoming,
+    session: ClientSession,
+    { request: id, upstream }: ResumePoint & { readonly request: RequestId },
+    reply: Reply,
+    gone: AbortSignal,
+  ): Promise<void> {
+    const { federation } = incoming.endpoint
+    const { live } = session
+    const message: JsonRpcRequest = { jsonrpc: '2.0', id, method: upstream?.call.method ?? 'unknown' }
+    const done = account(this.#context, incoming, 'legacy', message)
+    const keeping = this.#resumable.keep(streamBound(incoming, session), id, primes(session), reply, gone)
+    const { stream } = keeping
+    const controller = new AbortController()
+    const signal = AbortSignal.any([stream.signal, controller.signal])
+    try {
+      if (!upstream) throw lostStream()
+      const { server, method, name, task } = upstream.call
+      keeping.call = upstream.call
+      stream.at(upstream)
+      reply.begin()
+      const caller = callerOf(incoming, session.capabilities, session.clientInfo, session)
+      const routed =
+        task === undefined
+          ? federation.routeStream(method, name, server, caller, lostStream)
+          : this.#tasks.route(incoming, 'legacy', method, { taskId: task }, caller)
+      done.about(routed)
+      if (!live.calls.has(id)) live.calls.set(id, controller)
+      const hooks = this.#hooks(incoming, session, routed, reply, keeping, signal)
+      const asked = { ...routed, position: upstream }
+      const { result } = await this.#tasks.call(incoming, 'legacy', asked, caller, hooks, () => undefined)
+      done.result(result)
+      reply.result(id, legacyResult(method, result))
+      done.succeeded()
+    } catch (error) {
+      reply.begin()
+      if (error instanceof StreamEnded) {
+        stream.handOver()
+        done.succeeded()
+      } else if (controller.signal.aborted) {
+        done.failed('cancelled')
+        reply.end()
+      } else this.#failed(incoming, message, reply, stream.signal, done, error)
+    } finally {
+      if (live.calls.get(id) === controller) live.calls.delete(id)
+    }
   }
 
   /** Ends the session. @throws {McpError} */
@@ -176,12 +263,13 @@ export class LegacyFront {
     session: ClientSession,
     message: JsonRpcRequest,
     reply: Reply,
-    gone: AbortSignal,
+    keeping: Keeping,
     done: ReturnType<typeof account>,
   ): Promise<void> {
     const { id, method, params = {} } = message
     const { endpoint } = incoming
     const { live } = session
+    const gone = keeping.stream.signal
     if (method === 'ping') {
       reply.result(id, {})
       return
@@ -244,27 +332,10 @@ export class LegacyFront {
         definition: routed.tool,
       })
       try {
+        keeping.call = { server: routed.server.name, method, name: routed.name, task: routed.outward }
         const hooks: CallHooks = {
-          takesInputRequired: false,
-          logLevel: live.logLevel,
-          signal,
+          ...this.#hooks(incoming, session, routed, reply, keeping, signal),
           carrier: reply.carrier,
-          notified: (notification, told) => {
-            if (
-              notification === 'notifications/message' &&
-              live.logLevel !== undefined &&
-              !loudEnough(told.level, live.logLevel)
-            )
-              return
-            reply.notify(notification, endpoint.federation.outwardParams(routed.server.name, told))
-          },
-          asked: (asked, what) => {
-            const missing = lackingCapability(asked, what, session.capabilities)
-            if (missing) return Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: missing }))
-            return askTask(this.#sealer, boundTo(incoming), routed.server.name, asked, what, (meant) =>
-              askClient(session, asked, forClient(asked, meant), reply),
-            )
-          },
         }
         if (routed.approval) {
           const asked = approvalRequest(routed)
@@ -300,6 +371,10 @@ export class LegacyFront {
         admitted.release()
       }
     } catch (error) {
+      if (error instanceof StreamEnded) {
+        keeping.stream.handOver()
+        return
+      }
       // A cancelled request gets no answer (2025-11-25, Cancellation).
       if (signal.aborted && !gone.aborted) {
         done.failed('cancelled')
@@ -310,6 +385,48 @@ export class LegacyFront {
     } finally {
       gone.removeEventListener('abort', leave)
       live.calls.delete(id)
+    }
+  }
+
+  /** What becomes of what a server says while it works on a request. */
+  #hooks(
+    incoming: Incoming,
+    session: ClientSession,
+    { server }: Routed,
+    reply: Reply,
+    { stream }: Keeping,
+    signal: AbortSignal,
+  ): CallHooks {
+    const { live } = session
+    const { federation } = incoming.endpoint
+    return {
+      takesInputRequired: false,
+      logLevel: live.logLevel,
+      signal,
+      resumable: {
+        at: (position) => {
+          stream.at(position)
+          // The client can come again from here on, if it is told.
+          if (primes(session)) reply.begin()
+        },
+        ended: () => stream.resumableUpstream,
+      },
+      notified: (notification, told) => {
+        if (
+          notification === 'notifications/message' &&
+          live.logLevel !== undefined &&
+          !loudEnough(told.level, live.logLevel)
+        )
+          return
+        reply.notify(notification, federation.outwardParams(server.name, told))
+      },
+      asked: (asked, what) => {
+        const missing = lackingCapability(asked, what, session.capabilities)
+        if (missing) return Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: missing }))
+        return askTask(this.#sealer, boundTo(incoming), server.name, asked, what, (meant) =>
+          askClient(session, asked, forClient(asked, meant), reply),
+        )
+      },
     }
   }
 
@@ -335,6 +452,17 @@ export class LegacyFront {
     )
   }
 }
+
+/** Events of one session are nothing to another. */
+const streamBound = (incoming: Incoming, { id }: ClientSession): string => `${boundTo(incoming)}\0${id}`
+
+/** Clients of the revisions before take an event without data for one that is broken. */
+const primes = ({ version }: ClientSession): boolean => version >= '2025-11-25'
+
+const lostStream = () =>
+  new McpError(200, errorCode.internal, 'What the stream would have brought is lost: send the request anew.', {
+    reason: 'lost_stream',
+  })
 
 /** What a client says it can, as servers hear it: its list of tasks holds those of all servers, and is for none of them. */
 function shownToServers({ tasks, ...known }: JsonObject): JsonObject {

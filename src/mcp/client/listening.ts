@@ -118,8 +118,18 @@ export class Listening {
     })
   }
 
-  /** A client of the old era (2025-11-25, Listening for Messages from the Server). @returns when the stream is over */
-  async legacy(incoming: Incoming, session: ClientSession, reply: Reply, gone: AbortSignal): Promise<void> {
+  /**
+   * A client of the old era (2025-11-25, Listening for Messages from the Server).
+   * @param missed whether something may have been said while it did not listen
+   * @returns when the stream is over
+   */
+  async legacy(
+    incoming: Incoming,
+    session: ClientSession,
+    reply: Reply,
+    gone: AbortSignal,
+    missed: boolean,
+  ): Promise<void> {
     const caller = callerOf(incoming, session.capabilities, session.clientInfo, session)
     const { live } = session
     reply.begin()
@@ -139,6 +149,7 @@ export class Listening {
         resolve,
       )
       live.streams.add(stream)
+      if (missed) for (const kind of ['tools', 'prompts', 'resources']) notify(`notifications/${kind}/list_changed`, {})
       gone.addEventListener('abort', () => {
         live.streams.delete(stream)
         stream.close()

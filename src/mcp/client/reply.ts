@@ -11,7 +11,7 @@ import type { ReplySink } from './reply-sink.ts'
 export class Reply {
   /** Can bring the call straight to its server. */
   readonly carrier: Carrier | undefined
-  readonly #sink: ReplySink
+  #sink: ReplySink
   readonly #mayStream: boolean
   readonly #headers: readonly (readonly [string, string])[]
   #keepAlive: NodeJS.Timeout | undefined
@@ -39,6 +39,16 @@ export class Reply {
       else if (this.#stream()) this.#sink.write(': \n\n')
     }, everyMs)
     this.#keepAlive.unref()
+  }
+
+  /** From now on all goes through another sink, before anything was written. @param make given where it went until now */
+  through(make: (sink: ReplySink) => ReplySink): void {
+    this.#sink = make(this.#sink)
+  }
+
+  /** Events as text, as they are. */
+  raw(events: string): void {
+    if (this.open && this.#stream()) this.#sink.write(events)
   }
 
   /** Whether the client can be told anything before the answer. */

@@ -201,19 +201,18 @@ function isNotification(line: string): boolean {
 
 /** Lines of JSON in the place of server-sent events. */
 class LineParser {
-  readonly lastEventId: string | undefined = undefined
   readonly retryMs: number | undefined = undefined
   readonly #decoder = new TextDecoder()
   #rest = ''
 
-  push(chunk: Uint8Array): { data: string }[] {
+  push(chunk: Uint8Array): { data: string; id?: string }[] {
     const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n')
     this.#rest = lines.pop()!
     if (this.#rest.length > longestMessage) throw new RangeError('a line is longer than the limit')
     return lines.map((data) => ({ data: data.trim() }))
   }
 
-  end(): { data: string }[] {
+  end(): { data: string; id?: string }[] {
     return [{ data: (this.#rest + this.#decoder.decode()).trim() }]
   }
 }
@@ -223,17 +222,20 @@ export class EventStream implements AsyncIterable<JsonRpcMessage> {
   readonly #server: string
   readonly #body: Body
   readonly #parser: SseParser | LineParser
+  #lastEventId: string | undefined
+  /** Called with the id of each event that has one, before its message comes. */
+  onPosition: (eventId: string) => void = () => undefined
 
   /** @param lines whether it is lines of JSON and not server-sent events */
   constructor(server: string, body: Body, lines = false) {
     this.#server = server
     this.#body = body
-    this.#parser = lines ? new LineParser() : new SseParser()
+    this.#parser = lines ? new LineParser() : new SseParser(true)
   }
 
   /** Where to go on after a break (Last-Event-ID); undefined: the server does not say. */
   get lastEventId(): string | undefined {
-    return this.#parser.lastEventId
+    return this.#lastEventId
   }
 
   get retryMs(): number | undefined {
@@ -243,15 +245,23 @@ export class EventStream implements AsyncIterable<JsonRpcMessage> {
   /** @throws {ServerUnavailable} where it breaks or is no JSON-RPC */
   async *[Symbol.asyncIterator](): AsyncIterator<JsonRpcMessage> {
     try {
-      for await (const chunk of this.#body)
-        for (const { data } of this.#parser.push(chunk)) if (data !== '') yield this.#read(data)
-      for (const { data } of this.#parser.end()) if (data !== '') yield this.#read(data)
+      for await (const chunk of this.#body) for (const event of this.#parser.push(chunk)) yield* this.#messagesOf(event)
+      for (const event of this.#parser.end()) yield* this.#messagesOf(event)
     } catch (error) {
       if (error instanceof ServerUnavailable) throw error
       throw new ServerUnavailable(this.#server, `The stream of the MCP server ${this.#server} broke off.`, error)
     } finally {
       this.#body.destroy()
     }
+  }
+
+  *#messagesOf({ data, id }: { readonly data: string; readonly id?: string }): Iterable<JsonRpcMessage> {
+    // An empty id means that there is none (WHATWG HTML, Interpreting an event stream).
+    if (id !== undefined && id !== '' && id !== this.#lastEventId) {
+      this.#lastEventId = id
+      this.onPosition(id)
+    }
+    if (data !== '') yield this.#read(data)
   }
 
   #read(data: string): JsonRpcMessage {

@@ -15,6 +15,7 @@ import { type EventStream, type HttpServer, type Posted, replicaHeader } from '.
 import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
 import { refused, resultOf } from './modern-link.ts'
 import { pause } from './pause.ts'
+import { Detached, StreamEnded, type UpstreamPosition } from './position.ts'
 
 /** A session that a server gave: all that must be known to go on with it. */
 export interface ServerSession {
@@ -29,6 +30,8 @@ export interface ServerSession {
 const prefix = Math.random().toString(36).slice(2, 8)
 let lastId = 0
 const mostResumptions = 100
+const mostConflicts = 20
+const conflictMs = 250
 
 /** A session with a server of the revisions up to 2025-11-25, over streamable HTTP. */
 export class LegacyHttpLink implements Link {
@@ -73,6 +76,7 @@ export class LegacyHttpLink implements Link {
   async request(method: string, params: JsonObject, hooks: CallHooks): Promise<JsonObject> {
     const id = nextId()
     const cancelled = () => {
+      if (hooks.signal.reason instanceof Detached) return
       // The client does not wait any more; the server need not work any more.
       void this.notify('notifications/cancelled', { requestId: id, reason: 'the client went away' }).catch(
         () => undefined,
@@ -88,6 +92,15 @@ export class LegacyHttpLink implements Link {
     } finally {
       hooks.signal.removeEventListener('abort', cancelled)
     }
+  }
+
+  /**
+   * Goes on with the stream that answers a request, behind an event of it (2025-11-25, Resumability and Redelivery).
+   * @throws {ServerUnavailable} where the server does not go on
+   */
+  async resume({ eventId, requestId }: UpstreamPosition, hooks: CallHooks): Promise<JsonObject> {
+    const events = await this.#reopened(eventId, hooks.signal)
+    return this.#fromStream(events, requestId, hooks)
   }
 
   async notify(method: string, params: JsonObject, signal = AbortSignal.timeout(30_000)): Promise<void> {
@@ -118,6 +131,9 @@ export class LegacyHttpLink implements Link {
     let events: EventStream = first
     for (let resumed = 0; ; resumed++) {
       let broken: unknown
+      const stream = events
+      stream.onPosition = (eventId) =>
+        hooks.resumable?.at({ eventId, requestId: id, session: this.session, retryMs: stream.retryMs })
       try {
         for await (const message of events) {
           if (!('method' in message)) return resultOf(this.#server.name, message, id)
@@ -131,6 +147,7 @@ export class LegacyHttpLink implements Link {
       // 2025-11-25: a server may close the stream at any time, and goes on where the client comes again.
       const { lastEventId, retryMs } = events
       if (lastEventId !== undefined) this.#server.resumes = true
+      if (lastEventId !== undefined && !broken && hooks.resumable?.ended()) throw new StreamEnded()
       if (lastEventId === undefined || resumed >= mostResumptions)
         throw (
           broken ??
@@ -140,10 +157,19 @@ export class LegacyHttpLink implements Link {
           )
         )
       await new Promise((resolve) => setTimeout(resolve, Math.min(retryMs ?? 500, 30_000)))
-      const next = await this.#open(lastEventId, hooks.signal)
-      if (!(next instanceof Object))
+      events = await this.#reopened(lastEventId, hooks.signal)
+    }
+  }
+
+  /** @throws {ServerUnavailable} where the server does not go on */
+  async #reopened(lastEventId: string, signal: AbortSignal): Promise<EventStream> {
+    for (let tries = 1; ; tries++) {
+      const opened = await this.#open(lastEventId, signal)
+      if (opened instanceof Object) return opened
+      // The server may not have seen yet that the connection before is gone.
+      if (opened !== 409 || tries >= mostConflicts)
         throw new ServerUnavailable(this.#server.name, `The stream of the MCP server ${this.#server.name} broke off.`)
-      events = next
+      await new Promise((resolve) => setTimeout(resolve, conflictMs))
     }
   }
 

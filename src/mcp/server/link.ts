@@ -1,5 +1,6 @@
 import type { Era, JsonObject } from '../protocol.ts'
 import type { Carrier } from './carrier.ts'
+import type { Resumable } from './position.ts'
 
 /** What a server says of itself: InitializeResult up to 2025-11-25, DiscoverResult from 2026-07-28 on. */
 export interface ServerInfo {
@@ -39,6 +40,8 @@ export interface CallHooks {
   /** The least severe log messages that are wanted; undefined: none (2026-07-28, Logging). */
   readonly logLevel?: string | undefined
   readonly signal: AbortSignal
+  /** Who waits for the rest of the server's stream where it or the client's ends early. */
+  readonly resumable?: Resumable | undefined
   /** Can bring the request straight to the server. */
   readonly carrier?: Carrier | undefined
 }

@@ -11,6 +11,7 @@ import { LegacyHttpLink, type ServerSession } from './legacy-http-link.ts'
 import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
 import { ModernHttpLink } from './modern-link.ts'
 import { PlainCalls } from './plain-calls.ts'
+import type { UpstreamPosition } from './position.ts'
 import { SharedStreams } from './shared-streams.ts'
 
 type Maybe<T> = T | Promise<T>
@@ -186,6 +187,24 @@ export class McpServer {
     const info: ServerInfo = { era: 'legacy', version: session.version, capabilities: {} }
     const link = new LegacyHttpLink(transport.server, session, info, await this.#client(caller))
     return { result: await link.request(method, params, hooks), info, session }
+  }
+
+  /**
+   * Goes on with a stream that answers a request, in the session that it is in.
+   * @throws {ServerError | ServerUnavailable}
+   */
+  async resumeIn(
+    position: UpstreamPosition,
+    caller: Caller,
+    hooks: CallHooks,
+  ): Promise<{ result: JsonObject; info: ServerInfo; session?: ServerSession | undefined }> {
+    const transport = this.#transport
+    const { session } = position
+    if (transport.type !== 'http')
+      throw new ServerUnavailable(this.name, `The MCP server ${this.name} cannot go on with a stream.`)
+    const info: ServerInfo = { era: 'legacy', version: session.version, capabilities: {} }
+    const link = new LegacyHttpLink(transport.server, session, info, await this.#client(caller))
+    return { result: await link.resume(position, hooks), info, session }
   }
 
   /** Does not end for idleness what this process holds for the caller: a task is in it. */

@@ -87,7 +87,9 @@ export class Tasks {
     const task: HeldTask = { server: routed.server.name, id: seed.id, tool: routed.name, era: info.era, session }
     routed.server.keepFor(caller, keptMs(seed.ttl))
     const calls = this.#callsOf(incoming, routed, task, caller, related)
-    if (!takes) return { result: await awaitTask(calls, info.era, routed.server, related), info }
+    // A server of the old era makes a task only of what the client wanted as one.
+    if (!takes && !(era === 'legacy' && info.era === 'legacy'))
+      return { result: await awaitTask(calls, info.era, routed.server, related), info }
     const outward = sealTask(this.#sealer, boundTo(incoming), task)
     this.#book.add(boundTo(incoming), { outward, task })
     if (era === 'legacy') return { result: { ...result, task: { ...seed.task, taskId: outward } }, info }

@@ -1,0 +1,4 @@
+import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
+import { stepsServer } from './steps.ts'
+
+await stepsServer().connect(new StdioServerTransport())
