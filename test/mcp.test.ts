@@ -761,6 +761,15 @@ describe('bad input', () => {
       body: Buffer.alloc(40 * 1024 * 1024, 32),
     })
     expect(answer.status).toBe(413)
+    expect(await answer.json()).toMatchObject({
+      jsonrpc: '2.0',
+      id: null,
+      error: {
+        code: -32600,
+        message: expect.stringContaining('maxRequestBytes'),
+        data: { reason: 'request_too_large' },
+      },
+    })
   })
 
   test('other types, methods and places', async () => {

@@ -100,6 +100,21 @@ function openai(reply: LocalReply): EnvoyJson {
   return { error: { message: reply.message, type: reply.type, param: null, code: reply.code }, request_id: requestId }
 }
 
+/** JSON-RPC's error object, for clients of MCP: Envoy does not know the request's id. */
+function jsonRpc(reply: LocalReply): EnvoyJson {
+  return {
+    jsonrpc: '2.0',
+    id: null,
+    error: {
+      code: reply.type === 'request_too_large' ? -32600 : -32603,
+      message: reply.message.replace('No provider of this model', 'The server').replace('a provider', 'a server'),
+      data: { reason: reply.code, requestId },
+    },
+  }
+}
+
+const mcp = '(request.path == "/mcp" || request.path.startsWith("/mcp/") || request.path.startsWith("/mcp?"))'
+
 /** Gives Envoy's own answers the error format of the client's API. */
 export function localReplies(maxRequestBytes: number): EnvoyJson {
   const mapper = (reply: LocalReply, when: string, body: EnvoyJson) => ({
@@ -122,6 +137,7 @@ export function localReplies(maxRequestBytes: number): EnvoyJson {
     mappers: [
       ...httpReplies(),
       ...replies(maxRequestBytes).flatMap((reply) => [
+        mapper(reply, `${mcp} && (${reply.when})`, jsonRpc(reply)),
         mapper(reply, `xds.route_name.startsWith("${messagesRoutePrefix}") && (${reply.when})`, anthropic(reply)),
         mapper(reply, `xds.route_name.startsWith("${geminiRoutePrefix}") && (${reply.when})`, google(reply)),
         mapper(reply, reply.when, openai(reply)),
