@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../json.ts'
 import { type EgressResponse, readAll } from '../../mcp/server/egress.ts'
-import { SseParser } from '../../sse.ts'
+import { type SseEvent, SseParser } from '../../sse.ts'
 import type { AgentInterface } from '../card/read-card.ts'
 import { A2aError } from '../errors.ts'
 import { type A2aOperation, isStreaming } from '../operations.ts'
@@ -116,13 +116,15 @@ async function* eventsOf(
   timer: Deadline,
 ): AsyncGenerator<JsonObject> {
   const parser = new SseParser()
+  const read = ({ event, data }: SseEvent) =>
+    readEvent(operation, one, { type: event === '' ? 'message' : event, data })
   try {
     for await (const piece of answer.body as AsyncIterable<Uint8Array>) {
       timer.again()
-      for (const { event, data } of parser.push(piece))
-        if (data !== '') yield readEvent(operation, one, { type: event === '' ? 'message' : event, data })
+      for (const event of parser.push(piece)) if (event.data !== '') yield read(event)
     }
-    // What is after the last blank line was cut off in the middle.
+    // An agent may leave out the last blank line; an event that was cut in the middle is no JSON.
+    for (const event of parser.end()) if (event.data !== '') yield read(event)
   } catch (error) {
     throw asA2a(error, timer)
   } finally {
