@@ -146,6 +146,10 @@ class DiscoveryStream {
   #nonce = 0
   /** Told of the next message. */
   #listening: (() => void)[] = []
+  /** Told of every refusal. */
+  #refused: (rejection: Rejection) => void = () => undefined
+  /** What refused updates have brought. */
+  readonly #leftover: [ResourceType, string][] = []
   #work: Promise<unknown> = Promise.resolve()
 
   constructor(call: GrpcCall, served: () => ResourceSet, events: DiscoveryEvents) {
@@ -201,17 +205,45 @@ class DiscoveryStream {
   /** Sends all that changed, type after type, until something is refused. @param set what was published last */
   update(set: ResourceSet, timeoutMs: number): Promise<Rejection[] | 'silent'> {
     return this.#inTurn(async () => {
-      for (const type of resourceTypes) {
+      // Whatever Envoy refuses meanwhile counts: a cluster that waits for a secret that is refused is never answered.
+      const refusal = new Promise<Rejection>((resolve) => {
+        this.#refused = resolve
+      })
+      const known = new Map([...this.#subscriptions].map(([type, { sent }]) => [type, new Set(sent.keys())]))
+      // Listeners ask for their secrets only now.
+      for (const type of [...resourceTypes, 'secret'] as const) {
         const refused = type === 'listener' ? await this.#tryOut(set, timeoutMs) : undefined
         // An Envoy with listeners of its own asks for what it wants of them.
         const oursAlone = this.#subscriptions.get('listener')?.wildcard === true
         if (type === 'route' && oursAlone) await this.#untilSubscribed(type, set[type], timeoutMs)
         if (type === 'secret' && oursAlone) await this.#untilSubscribed(type, set[type], soonMs)
-        const answer = refused ?? (await this.#sendAndWait(type, false, timeoutMs))
-        if (answer !== undefined) return answer === 'silent' ? answer : [answer]
+        const answer = refused ?? (await Promise.race([refusal, this.#sendAndWait(type, false, timeoutMs)]))
+        if (answer === 'silent') return answer
+        if (answer === undefined) continue
+        for (const [type, { sent }] of this.#subscriptions)
+          for (const name of sent.keys()) if (!known.get(type)?.has(name)) this.#leftover.push([type, name])
+        return [answer]
       }
+      await this.#removeLeftover(timeoutMs)
       return []
     })
+  }
+
+  /**
+   * What an update brought that was refused in the end: Envoy keeps it otherwise, and takes a secret that it has refused without
+   * a word when it comes again.
+   */
+  async #removeLeftover(timeoutMs: number): Promise<void> {
+    const leftover = this.#leftover.splice(0)
+    for (const type of [...resourceTypes].reverse()) {
+      const subscription = this.#subscriptions.get(type)
+      const names = leftover.flatMap(([its, name]) =>
+        its === type && type !== 'route' && !this.#served()[type].has(name) ? [name] : [],
+      )
+      if (!subscription || names.length === 0) continue
+      for (const name of names) subscription.sent.delete(name)
+      await this.#inTime(this.#write(type, subscription, [], names), timeoutMs)
+    }
   }
 
   /**
@@ -270,9 +302,22 @@ class DiscoveryStream {
     const subscription = this.#subscriptions.get(type)
     if (!subscription) return undefined
     // What was sent because Envoy asked for it may not be answered yet.
-    const answer = this.#send(type, subscription, removals) ?? subscription.pending?.answer
+    const sent = this.#send(type, subscription, removals)
+    if (type === 'cluster' && sent !== undefined) this.#sendEndpointsAgain(subscription)
+    const answer = sent ?? subscription.pending?.answer
     if (!answer) return undefined
     return this.#inTime(answer, timeoutMs)
+  }
+
+  /**
+   * A cluster that has changed waits for endpoints, which Envoy does not ask for again, and until it has them Envoy does not
+   * answer for any cluster.
+   */
+  #sendEndpointsAgain({ pending }: Subscription): void {
+    const endpoints = this.#subscriptions.get('endpoint')
+    if (!endpoints) return
+    const known = (pending?.names ?? []).filter((name) => endpoints.sent.delete(name))
+    if (known.length > 0) void this.#send('endpoint', endpoints, false)
   }
 
   async #inTime<T>(answer: Promise<T>, timeoutMs: number): Promise<T | 'silent'> {
@@ -340,7 +385,10 @@ class DiscoveryStream {
       type,
       message: request.errorDetail.message,
     }
-    if (rejection) this.#events.rejected?.(rejection)
+    if (rejection) {
+      this.#events.rejected?.(rejection)
+      this.#refused(rejection)
+    }
     // An answer to an older response than the last says nothing of the last, but a refusal counts at once.
     if (subscription.pending?.nonce !== request.responseNonce && !rejection) return
     const { pending } = subscription
