@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { InMemoryTaskStore } from '@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js'
@@ -9,6 +10,7 @@ import {
   ElicitRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { RulesInput } from '../src/config/schema.ts'
 import { startGateway, type TestGateway } from './gateway.ts'
 import { freePort } from './harness.ts'
 import { startNewTasks } from './mcp/new-tasks.ts'
@@ -17,6 +19,8 @@ import { startOldTasks } from './mcp/old-tasks.ts'
 /** Tasks through the whole gateway, in all four pairings of the eras, with three servers behind one endpoint. */
 
 let gateway: TestGateway
+/** Another replica, with the same rules and keys. */
+let second: TestGateway
 let keyed: number
 let old: Awaited<ReturnType<typeof startOldTasks>>
 let fresh: Awaited<ReturnType<typeof startNewTasks>>
@@ -25,11 +29,9 @@ const keys: Record<string, string> = {}
 beforeAll(async () => {
   ;[old, fresh] = await Promise.all([startOldTasks(), startNewTasks()])
   keyed = await freePort()
-  gateway = await startGateway({
-    listeners: {
-      default: { port: await freePort() },
-      keyed: { port: keyed, identity: { accept: ['key'] } },
-    },
+  process.env.MCP_TASKS_SEAL = randomBytes(32).toString('base64')
+  const rules = (listeners: RulesInput['listeners']): RulesInput => ({
+    listeners,
     mcp: {
       servers: {
         old: { type: 'http', url: old.url },
@@ -41,6 +43,7 @@ beforeAll(async () => {
         },
       },
       endpoints: { default: { servers: ['old', 'fresh', 'every'] }, other: { servers: ['old'] } },
+      sessions: { keys: [{ id: 'k1', secret: '${env:MCP_TASKS_SEAL}' }] },
     },
     policies: {
       rules: {
@@ -49,11 +52,15 @@ beforeAll(async () => {
       },
     },
   })
+  gateway = await startGateway(
+    rules({ default: { port: await freePort() }, keyed: { port: keyed, identity: { accept: ['key'] } } }),
+  )
+  second = await startGateway(rules({ default: { port: await freePort() } }))
   for (const user of ['ann', 'bob']) keys[user] = (await gateway.keys.create({ user, name: user })).text
 })
 
 afterAll(async () => {
-  await gateway?.stop()
+  await Promise.all([gateway?.stop(), second?.stop()])
   await Promise.all([old?.stop(), fresh?.stop()])
 })
 
@@ -84,6 +91,14 @@ async function connect(user?: string, endpoint = ''): Promise<Client> {
   return client
 }
 
+interface Options {
+  readonly user?: string
+  /** Whether the client says that it knows tasks. */
+  readonly knows?: boolean
+  /** Where the gateway is. */
+  readonly base?: string
+}
+
 /** What the tests look at of an answer. */
 interface Answer {
   readonly status: number
@@ -100,15 +115,15 @@ interface Task {
 }
 
 let lastId = 0
-/** One request of a client of the new era. */
-async function modern(
+/** Sends a request of a client of the new era. */
+function send(
   method: string,
   params: Record<string, unknown>,
-  { user, knows = true }: { user?: string; knows?: boolean } = {},
-): Promise<Answer> {
+  { user, knows = true, base = gateway.url }: Options = {},
+): Promise<Response> {
   const id = ++lastId
   const name = params.taskId ?? params.name
-  const response = await fetch(user === undefined ? `${gateway.url}/mcp` : `http://127.0.0.1:${keyed}/mcp`, {
+  return fetch(user === undefined ? `${base}/mcp` : `http://127.0.0.1:${keyed}/mcp`, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -135,13 +150,30 @@ async function modern(
       },
     }),
   })
+}
+
+/** One request of a client of the new era, and its answer. */
+async function modern(method: string, params: Record<string, unknown>, options?: Options): Promise<Answer> {
+  const response = await send(method, params, options)
   const text = await response.text()
   const json = JSON.parse(text.startsWith('{') ? text : text.split('data: ').at(-1)!)
   return { status: response.status, ...json }
 }
 
+/** What a client of the new era hears. */
+async function* listening(notifications: object) {
+  const response = await send('subscriptions/listen', { notifications })
+  let rest = ''
+  for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
+    rest += piece
+    const events = rest.split('\n\n')
+    rest = events.pop()!
+    for (const event of events) if (event.startsWith('data: ')) yield JSON.parse(event.slice(6))
+  }
+}
+
 /** Polls a task of the new era until it is over, or asks. */
-async function settled(taskId: string, options: { user?: string } = {}): Promise<Task> {
+async function settled(taskId: string, options: Options = {}): Promise<Task> {
   for (;;) {
     const { result, error } = await modern('tasks/get', { taskId }, options)
     if (error) throw new Error(JSON.stringify(error))
@@ -350,6 +382,28 @@ describe('a client of the new era', () => {
     expect(asked).toMatchObject({ status: 400, error: { code: -32021 } })
   })
 
+  test('hears of tasks that it listens to, of servers that tell of them', async () => {
+    const [own, others] = await Promise.all(
+      ['fresh_slow', 'old_slow'].map(async (name) => {
+        const { result } = await modern('tools/call', { name, arguments: { text: 'work' } })
+        return result.taskId
+      }),
+    )
+    const told: { method: string; params: { notifications?: { taskIds?: string[] } } }[] = []
+    const notifications = { taskIds: [own, others, 'made-up'] }
+    for await (const message of listening(notifications)) if (told.push(message) === 2) break
+    expect(told[0]).toMatchObject({
+      method: 'notifications/subscriptions/acknowledged',
+      params: { notifications: { taskIds: [own] } },
+    })
+    expect(told[1]).toMatchObject({
+      method: 'notifications/tasks',
+      params: { taskId: own, status: 'completed', result: { content: text('slowly: work') } },
+    })
+    const refused = await modern('subscriptions/listen', { notifications }, { knows: false })
+    expect(refused).toMatchObject({ status: 400, error: { code: -32021 } })
+  })
+
   test('has no methods of the old era', async () => {
     const { result } = await modern('tools/call', { name: 'fresh_slow', arguments: { text: 'work' } })
     for (const method of ['tasks/list', 'tasks/result'])
@@ -376,6 +430,15 @@ describe('a task is its caller’s', () => {
     const ann = await connect('ann', '/other')
     await expect(ann.experimental.tasks.getTask(taskId)).rejects.toMatchObject({ code: -32602 })
     await ann.close()
+  })
+
+  test.each(['fresh_slow', 'old_slow'])('another replica knows it: %s', async (name) => {
+    const { result } = await modern('tools/call', { name, arguments: { text: 'work' } })
+    expect(await settled(result.taskId, { base: second.url })).toMatchObject({
+      taskId: result.taskId,
+      status: 'completed',
+      result: { content: text('slowly: work') },
+    })
   })
 
   test('another client of the same caller may ask for it, also of the other era', async () => {

@@ -319,7 +319,12 @@ export class Federation {
     }
     await Promise.all(
       this.serversOf(caller).map((server) => {
-        const started = server.listen(caller, { ...interest, uris: uris.get(server.name) ?? [] }, hooksOf(server))
+        const own: Interest = {
+          ...interest,
+          uris: uris.get(server.name) ?? [],
+          tasks: interest.tasks?.filter((task) => task.server === server.name),
+        }
+        const started = server.listen(caller, own, hooksOf(server))
         // A slow one is heard when it comes; the others are not kept waiting for it.
         return Promise.race([
           started.catch(() => undefined),
@@ -335,7 +340,9 @@ export class Federation {
 
   /** A server's notification in the names of clients. */
   outwardParams(server: string, params: JsonObject): JsonObject {
-    return typeof params.uri === 'string' ? { ...params, uri: this.names.uriOutward(server, params.uri) } : params
+    // What a task has come to is told with its state.
+    const told = isObject(params.result) ? { ...params, result: this.outwardResult(server, params.result) } : params
+    return typeof told.uri === 'string' ? { ...told, uri: this.names.uriOutward(server, told.uri) } : told
   }
 
   outwardResult(server: string, result: JsonObject): JsonObject {

@@ -115,8 +115,34 @@ export async function startNewTasks(): Promise<Running & { readonly names: reado
         return { failure: { code: -32601, message: 'Method not found' } }
     }
   }
+  /** Tells of the tasks as soon as they are over. */
+  const listening = (id: number, notifications: JsonObject): Response => {
+    const _meta = { 'io.modelcontextprotocol/subscriptionId': id }
+    const waiting = new Set(notifications.taskIds as string[])
+    let timer: NodeJS.Timeout
+    const body = new ReadableStream<string>({
+      start(sink) {
+        const say = (method: string, params: JsonObject) =>
+          sink.enqueue(`data: ${JSON.stringify({ jsonrpc: '2.0', method, params: { ...params, _meta } })}\n\n`)
+        say('notifications/subscriptions/acknowledged', { notifications })
+        timer = setInterval(() => {
+          for (const taskId of waiting) {
+            const task = tasks.get(taskId)
+            if (task?.status !== 'completed') continue
+            waiting.delete(taskId)
+            say('notifications/tasks', shown(taskId, task))
+          }
+        }, 20)
+      },
+      cancel: () => clearInterval(timer),
+    })
+    return new Response(body.pipeThrough(new TextEncoderStream()), {
+      headers: { 'content-type': 'text/event-stream' },
+    })
+  }
   const running = await serve(async (request) => {
     const { id, method, params } = (await request.json()) as { id: number; method: string; params: JsonObject }
+    if (method === 'subscriptions/listen') return listening(id, params.notifications as JsonObject)
     // The headers that say for which task a request is.
     if (method.startsWith('tasks/')) names.push(`${method} ${request.headers.get('mcp-name') === params.taskId}`)
     if (request.headers.get('mcp-protocol-version') !== '2026-07-28')

@@ -67,6 +67,9 @@ export class Listening {
     const uris = Array.isArray(filter.resourceSubscriptions) ? filter.resourceSubscriptions : []
     if (uris.length > mostUris || uris.some((uri) => typeof uri !== 'string'))
       throw invalidParams(`"resourceSubscriptions" must be at most ${mostUris} URIs.`)
+    const taskIds = Array.isArray(filter.taskIds) ? filter.taskIds : []
+    if (taskIds.length > mostUris) throw invalidParams(`"taskIds" must be at most ${mostUris} ids.`)
+    const tasks = this.#tasks.listened(incoming, taskIds, caller)
     const { infos } = await incoming.endpoint.federation.describe(caller, gone)
     const { tools, prompts, resources } = mergedCapabilities([...infos.values()], 'modern')
     const honored: JsonObject = {
@@ -74,12 +77,14 @@ export class Listening {
       ...(filter.promptsListChanged === true && prompts !== undefined && { promptsListChanged: true }),
       ...(filter.resourcesListChanged === true && resources !== undefined && { resourcesListChanged: true }),
       ...(uris.length > 0 && isObject(resources) && resources.subscribe === true && { resourceSubscriptions: uris }),
+      ...(tasks.length > 0 && { taskIds: tasks.map(({ outward }) => outward) }),
     }
     const interest: Interest = {
       tools: honored.toolsListChanged === true,
       prompts: honored.promptsListChanged === true,
       resources: honored.resourcesListChanged === true,
       uris: (honored.resourceSubscriptions as string[] | undefined) ?? [],
+      tasks,
     }
     const wanted = new Set(uris)
     const tagged = { [meta.subscriptionId]: id }
@@ -90,7 +95,8 @@ export class Listening {
       const hears =
         method === 'notifications/resources/updated'
           ? wanted.has(told.uri)
-          : (method === 'notifications/tools/list_changed' && interest.tools) ||
+          : method === 'notifications/tasks' ||
+            (method === 'notifications/tools/list_changed' && interest.tools) ||
             (method === 'notifications/prompts/list_changed' && interest.prompts) ||
             (method === 'notifications/resources/list_changed' && interest.resources)
       if (!hears) return
@@ -183,7 +189,7 @@ export class Listening {
         interest(),
         ({ name }) => ({
           notified: (method, params) => {
-            const told = tasks.notified(bound, name, method, params)
+            const told = tasks.notified(bound, name, method, params, interest().tasks)
             if (told) notify(method, federation.outwardParams(name, told))
           },
           asked: (method, params) =>

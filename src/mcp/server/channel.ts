@@ -11,6 +11,7 @@ import {
   meta,
   modernVersion,
 } from '../protocol.ts'
+import { relatedIn } from '../tasks/words.ts'
 import { initializedInfo } from './legacy-http-link.ts'
 import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
 import { infoOf } from './modern-link.ts'
@@ -20,6 +21,8 @@ interface Waiting {
   readonly hooks: CallHooks | undefined
   /** The progress token of the client's own; on the channel it is the request's id. */
   readonly token: string | number | undefined
+  /** The task that the request is about. */
+  readonly task: unknown
   resolve(result: JsonObject): void
   reject(error: unknown): void
 }
@@ -139,6 +142,7 @@ export class Channel implements Link {
         ...(interest.prompts && offers('prompts') && { promptsListChanged: true }),
         ...(interest.resources && offers('resources') && { resourcesListChanged: true }),
         ...(interest.uris.length > 0 && { resourceSubscriptions: interest.uris }),
+        ...(interest.tasks && interest.tasks.length > 0 && { taskIds: interest.tasks.map(({ id }) => id) }),
       }
       if (Object.keys(notifications).length > 0)
         void this.#ask('subscriptions/listen', this.#withMeta({ notifications }), undefined, hooks.signal).catch(
@@ -219,6 +223,7 @@ export class Channel implements Link {
         method,
         hooks,
         token,
+        task: params.taskId,
         resolve(result) {
           settled()
           resolve(result)
@@ -289,9 +294,13 @@ export class Channel implements Link {
       answer({ result: {} })
       return
     }
-    // The request that came last is the one it most likely belongs to; without any, those who listen are asked.
+    // Who waits for the task's result is asked for it. Otherwise the request that came last is the one that it most likely belongs
+    // to; without any, those who listen are asked.
     const calls = [...this.#waiting.values()].filter(({ hooks }) => hooks !== undefined)
-    const hooks = calls.at(-1)?.hooks ?? [...this.#listeners].at(-1)?.hooks
+    const task = relatedIn(params)
+    const waiting =
+      task === undefined ? undefined : calls.find((call) => call.task === task && call.method === 'tasks/result')
+    const hooks = (waiting ?? calls.at(-1))?.hooks ?? [...this.#listeners].at(-1)?.hooks
     if (!hooks) {
       answer({ error: { code: errorCode.methodNotFound, message: 'There is no client that could answer.' } })
       return

@@ -53,6 +53,15 @@ export interface Interest {
   readonly resources: boolean
   /** URIs, as the server knows them. */
   readonly uris: readonly string[]
+  /** Tasks of servers of the new era, with the ids that the client has of them. */
+  readonly tasks?: readonly ListenedTask[] | undefined
+}
+
+export interface ListenedTask {
+  readonly server: string
+  /** The server's own. */
+  readonly id: string
+  readonly outward: string
 }
 
 export interface ListenHooks {

@@ -251,7 +251,10 @@ export function refused(server: string, status: number): ServerUnavailable {
 }
 
 /** @returns what of it the server offers (2026-07-28, subscriptions/listen), or undefined */
-function filterOf({ tools, prompts, resources, uris }: Interest, capabilities: JsonObject): JsonObject | undefined {
+function filterOf(
+  { tools, prompts, resources, uris, tasks = [] }: Interest,
+  capabilities: JsonObject,
+): JsonObject | undefined {
   const offers = (kind: string) => isObject(capabilities[kind]) && capabilities[kind].listChanged === true
   const subscribes = isObject(capabilities.resources) && capabilities.resources.subscribe === true
   const filter = {
@@ -259,6 +262,7 @@ function filterOf({ tools, prompts, resources, uris }: Interest, capabilities: J
     ...(prompts && offers('prompts') && { promptsListChanged: true }),
     ...(resources && offers('resources') && { resourcesListChanged: true }),
     ...(uris.length > 0 && subscribes && { resourceSubscriptions: uris }),
+    ...(tasks.length > 0 && { taskIds: tasks.map(({ id }) => id) }),
   }
   return Object.keys(filter).length > 0 ? filter : undefined
 }

@@ -4,7 +4,7 @@ import { errorBody, invalidParams, McpError, methodNotFound, ServerError, Sessio
 import type { Routed } from '../federation.ts'
 import { type Era, errorCode, type JsonObject, tasksExtension } from '../protocol.ts'
 import type { Sealer } from '../seal.ts'
-import type { CallHooks, ServerInfo } from '../server/link.ts'
+import type { CallHooks, ListenedTask, ServerInfo } from '../server/link.ts'
 import type { Caller } from '../server/server.ts'
 import { TaskBook } from './book.ts'
 import { askTask } from './client-tasks.ts'
@@ -129,10 +129,41 @@ export class Tasks {
   }
 
   /**
+   * The tasks that a client wants to hear of (tasks extension, Task Status Notifications), as far as their servers tell of them: those
+   * of the old era are not asked to.
+   * @throws {McpError} where the client does not say that it knows tasks
+   */
+  listened(incoming: Incoming, ids: readonly unknown[], caller: Caller): readonly ListenedTask[] {
+    if (ids.length === 0) return []
+    if (!knowsTasks(caller.capabilities)) throw missingExtension()
+    return ids.flatMap((outward) => {
+      const task = openTask(this.#sealer, boundTo(incoming), outward)
+      if (task?.era !== 'modern') return []
+      try {
+        incoming.endpoint.federation.routeTask('tasks/get', {}, task, caller, unknownTask)
+      } catch {
+        return []
+      }
+      return [{ server: task.server, id: task.id, outward: String(outward) }]
+    })
+  }
+
+  /**
    * What a server says by itself of a task, as the caller may hear it.
+   * @param listened the tasks that the client asked to hear of
    * @returns undefined where it is of a task that is not known here to be the caller's
    */
-  notified(bound: string, server: string, method: string, params: JsonObject): JsonObject | undefined {
+  notified(
+    bound: string,
+    server: string,
+    method: string,
+    params: JsonObject,
+    listened: readonly ListenedTask[] = [],
+  ): JsonObject | undefined {
+    if (method === 'notifications/tasks') {
+      const task = listened.find((each) => each.server === server && each.id === params.taskId)
+      return task && { ...params, taskId: task.outward }
+    }
     if (method === 'notifications/tasks/status') {
       const outward = typeof params.taskId === 'string' ? this.#book.outward(bound, server, params.taskId) : undefined
       return outward === undefined ? undefined : { ...params, taskId: outward }
