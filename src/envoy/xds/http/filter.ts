@@ -10,6 +10,7 @@ export const places = [
   'basic-auth',
   'api-key',
   'jwt',
+  'jwt-algorithms',
   'rate-limit',
   'authorizer',
   /** The service's own decision, stage 1. */

@@ -7,7 +7,7 @@ import { apiKeyFilter, basicAuthFilter } from './credentials.ts'
 import { faultFilter } from './faults.ts'
 import { grpcWebFilter, transcodeFilter } from './grpc.ts'
 import { authorizerFilters, processorFilters } from './helpers.ts'
-import { jwtFilter } from './jwt.ts'
+import { jwtAlgorithmsFilter, jwtFilter } from './jwt.ts'
 import { rateLimitFilter } from './rate-limit.ts'
 
 /** Everything that a route may need of filters. */
@@ -18,6 +18,7 @@ export const filterMakers: readonly FilterMaker[] = [
   basicAuthFilter,
   apiKeyFilter,
   jwtFilter,
+  jwtAlgorithmsFilter,
   rateLimitFilter,
   authorizerFilters,
   processorFilters,

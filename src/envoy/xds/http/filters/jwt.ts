@@ -10,6 +10,7 @@ import { digest, typed } from '../values.ts'
 
 const authentication = 'envoy.extensions.filters.http.jwt_authn.v3'
 const requirement = 'token'
+const rbac = 'envoy.extensions.filters.http.rbac.v3.RBAC'
 
 /** Verifies JWTs of `identities.issuers`. Routes that ask for the same share a filter, and with it the keys. */
 export const jwtFilter: FilterMaker = ({ jwt }, { rules }) => {
@@ -35,6 +36,39 @@ export const jwtFilter: FilterMaker = ({ jwt }, { rules }) => {
   ]
 }
 
+/** Under this key the header of a token of an issuer is in the filter's metadata. */
+const headerKey = (issuer: string) => `header/${issuer}`
+
+/**
+ * Looks at the signature algorithms that the issuers' rules accept. The filter that verifies tokens goes by the key's own type
+ * alone, which lets an RSA key sign in ways that the rules leave out. What it does not say is refused.
+ */
+export const jwtAlgorithmsFilter: FilterMaker = ({ jwt }, { rules }) => {
+  if (!jwt) return []
+  const algorithm = (issuer: string, value: EnvoyJson) => ({
+    metadata: {
+      filter: 'envoy.filters.http.jwt_authn',
+      path: [{ key: headerKey(issuer) }, { key: 'alg' }],
+      value,
+    },
+  })
+  const accepted = jwt.issuers.flatMap((issuer) =>
+    rules.identities.issuers[issuer]!.algorithms.map((name) => algorithm(issuer, { string_match: { exact: name } })),
+  )
+  const said = jwt.issuers.map((issuer) => algorithm(issuer, { present_match: true }))
+  const principals = [...accepted, ...(jwt.optional ? [{ not_id: { or_ids: { ids: said } } }] : [])]
+  return [
+    {
+      place: 'jwt-algorithms',
+      name: 'jwt-algorithms',
+      config: typed(rbac),
+      onRoute: typed(`${rbac}PerRoute`, {
+        rbac: { rules: { action: 'ALLOW', policies: { algorithms: { permissions: [{ any: true }], principals } } } },
+      }),
+    },
+  ]
+}
+
 function provider(name: string, issuer: IssuerRule, jwt: JwtRule): EnvoyJson {
   const { header, cookie, query, forward, claims } = jwt
   const headers = Object.entries(claims)
@@ -43,6 +77,7 @@ function provider(name: string, issuer: IssuerRule, jwt: JwtRule): EnvoyJson {
     audiences: issuer.audiences,
     clock_skew_seconds: Math.round(durationMs(issuer.clockSkew) / 1000),
     require_expiration: true,
+    header_in_metadata: headerKey(name),
     forward,
     ...(header && { from_headers: [{ name: header.name, value_prefix: header.prefix }] }),
     ...(cookie !== undefined && { from_cookies: [cookie] }),
