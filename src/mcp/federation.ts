@@ -245,10 +245,17 @@ export class Federation {
    * Finds the server that holds a task.
    * @throws {McpError} where the caller may not use the tool (any more) that the task came of
    */
-  routeTask(method: string, params: JsonObject, task: HeldTask, caller: Caller, unknown: () => McpError): Routed {
+  async routeTask(
+    method: string,
+    params: JsonObject,
+    task: HeldTask,
+    caller: Caller,
+    signal: AbortSignal,
+    unknown: () => McpError,
+  ): Promise<Routed> {
     const server = this.#byName.get(task.server)
     if (!server) throw unknown()
-    const tool = this.#stillTool(task.server, task.tool, caller, unknown)
+    const tool = await this.#stillTool(server, task.tool, caller, signal, unknown)
     return { server, method, params, name: task.tool, tool, approval: false, task }
   }
 
@@ -257,10 +264,17 @@ export class Federation {
    * @param name in the server's own names
    * @throws {McpError} where the caller may not use it (any more)
    */
-  routeStream(method: string, name: string, on: string, caller: Caller, unknown: () => McpError): Routed {
+  async routeStream(
+    method: string,
+    name: string,
+    on: string,
+    caller: Caller,
+    signal: AbortSignal,
+    unknown: () => McpError,
+  ): Promise<Routed> {
     const server = this.#byName.get(on)
     if (!server) throw unknown()
-    const tool = method === 'tools/call' ? this.#stillTool(on, name, caller, unknown) : undefined
+    const tool = method === 'tools/call' ? await this.#stillTool(server, name, caller, signal, unknown) : undefined
     if (method === 'prompts/get' && !this.#access.lists(caller, 'prompts', on, name)) throw unknown()
     if (method.startsWith('resources/') && !this.#access.lists(caller, 'resources', on, name)) throw unknown()
     if (!caller.identity.mayUseServer(on)) throw unknown()
@@ -268,10 +282,17 @@ export class Federation {
   }
 
   /** @throws {McpError} where the tool is not there for the caller any more */
-  #stillTool(server: string, name: string, caller: Caller, unknown: () => McpError): Tool | undefined {
-    const tool = this.#byName.get(server)?.tool(name)
-    if (!this.#access.lists(caller, 'tools', server, name, tool)) throw unknown()
-    if (!this.#filter.mayCall(server, tool)) throw unknown()
+  async #stillTool(
+    server: McpServer,
+    name: string,
+    caller: Caller,
+    signal: AbortSignal,
+    unknown: () => McpError,
+  ): Promise<Tool | undefined> {
+    if (!caller.identity.mayUseServer(server.name)) throw unknown()
+    const tool = await this.#toolOf(server, name, caller, signal)
+    if (!this.#access.lists(caller, 'tools', server.name, name, tool)) throw unknown()
+    if (!this.#filter.mayCall(server.name, tool)) throw unknown()
     return tool
   }
 

@@ -172,8 +172,8 @@ export class LegacyFront {
       const caller = callerOf(incoming, session.capabilities, session.clientInfo, session)
       const routed =
         task === undefined
-          ? federation.routeStream(method, name, server, caller, lostStream)
-          : this.#tasks.route(incoming, 'legacy', method, { taskId: task }, caller)
+          ? await federation.routeStream(method, name, server, caller, signal, lostStream)
+          : await this.#tasks.route(incoming, 'legacy', method, { taskId: task }, caller, signal)
       done.about(routed)
       if (!live.calls.has(id)) live.calls.set(id, controller)
       const hooks = this.#hooks(incoming, session, routed, reply, keeping, signal)
@@ -322,7 +322,7 @@ export class LegacyFront {
         return
       }
       const routed = isTaskMethod(method)
-        ? this.#tasks.route(incoming, 'legacy', method, own, caller)
+        ? await this.#tasks.route(incoming, 'legacy', method, own, caller, signal)
         : await endpoint.federation.route(method, own, caller, signal)
       done.about(routed)
       const admitted = await this.#context.admit(incoming, method, {

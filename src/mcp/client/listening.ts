@@ -69,7 +69,7 @@ export class Listening {
       throw invalidParams(`"resourceSubscriptions" must be at most ${mostUris} URIs.`)
     const taskIds = Array.isArray(filter.taskIds) ? filter.taskIds : []
     if (taskIds.length > mostUris) throw invalidParams(`"taskIds" must be at most ${mostUris} ids.`)
-    const tasks = this.#tasks.listened(incoming, taskIds, caller)
+    const tasks = await this.#tasks.listened(incoming, taskIds, caller, gone)
     const { infos } = await incoming.endpoint.federation.describe(caller, gone)
     const { tools, prompts, resources } = mergedCapabilities([...infos.values()], 'modern')
     const honored: JsonObject = {

@@ -185,7 +185,7 @@ export class ModernFront {
     const digest = digestOf(method, asked)
     if (state && state.d !== digest) throw badState()
     const routed = isTaskMethod(method)
-      ? this.#tasks.route(incoming, 'modern', method, own, caller)
+      ? await this.#tasks.route(incoming, 'modern', method, own, caller, gone)
       : await federation.route(method, own, caller, gone)
     done.about(routed)
     checkParamHeaders(incoming, routed)

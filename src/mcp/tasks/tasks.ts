@@ -53,14 +53,22 @@ export class Tasks {
    * Finds the server that holds a task.
    * @throws {McpError} where it is no task of this caller's, or its tool is not the caller's any more
    */
-  route(incoming: Incoming, era: Era, method: string, params: JsonObject, caller: Caller): Routed {
+  async route(
+    incoming: Incoming,
+    era: Era,
+    method: string,
+    params: JsonObject,
+    caller: Caller,
+    signal: AbortSignal,
+  ): Promise<Routed> {
     if (!methods[era].includes(method)) throw methodNotFound(method)
     if (era === 'modern' && !knowsTasks(caller.capabilities)) throw missingExtension()
     const task = openTask(this.#sealer, boundTo(incoming), params.taskId)
     if (!task) throw unknownTask()
     const { taskId: _, ...rest } = params
     const own = { ...rest, taskId: task.id }
-    const routed = incoming.endpoint.federation.routeTask(method, own, task, caller, unknownTask)
+    const { federation } = incoming.endpoint
+    const routed = await federation.routeTask(method, own, task, caller, signal, unknownTask)
     return { ...routed, outward: String(params.taskId) }
   }
 
@@ -113,7 +121,7 @@ export class Tasks {
     const found = await Promise.all(
       all.slice(from, from + pageSize).map(async ({ outward, task }) => {
         try {
-          const routed = this.route(incoming, 'legacy', 'tasks/get', { taskId: outward }, caller)
+          const routed = await this.route(incoming, 'legacy', 'tasks/get', { taskId: outward }, caller, signal)
           const hooks = silent(AbortSignal.any([signal, AbortSignal.timeout(routed.server.listMs)]))
           return (await this.#ofTask(incoming, 'legacy', routed, task, caller, hooks)).result
         } catch (error) {
@@ -133,19 +141,27 @@ export class Tasks {
    * of the old era are not asked to.
    * @throws {McpError} where the client does not say that it knows tasks
    */
-  listened(incoming: Incoming, ids: readonly unknown[], caller: Caller): readonly ListenedTask[] {
+  async listened(
+    incoming: Incoming,
+    ids: readonly unknown[],
+    caller: Caller,
+    signal: AbortSignal,
+  ): Promise<readonly ListenedTask[]> {
     if (ids.length === 0) return []
     if (!knowsTasks(caller.capabilities)) throw missingExtension()
-    return ids.flatMap((outward) => {
-      const task = openTask(this.#sealer, boundTo(incoming), outward)
-      if (task?.era !== 'modern') return []
-      try {
-        incoming.endpoint.federation.routeTask('tasks/get', {}, task, caller, unknownTask)
-      } catch {
-        return []
-      }
-      return [{ server: task.server, id: task.id, outward: String(outward) }]
-    })
+    const tasks = await Promise.all(
+      ids.map(async (outward) => {
+        try {
+          const { task } = await this.route(incoming, 'modern', 'tasks/get', { taskId: outward }, caller, signal)
+          return task?.era === 'modern' ? { server: task.server, id: task.id, outward: String(outward) } : undefined
+        } catch (error) {
+          // What is not the caller's is not listened to, and the acknowledgement says so.
+          if (error instanceof McpError) return undefined
+          throw error
+        }
+      }),
+    )
+    return tasks.filter((task) => task !== undefined)
   }
 
   /**
