@@ -35,9 +35,20 @@ beforeAll(async () => {
         rest: { url: rest.url },
         secret: { url: secret.url, credential: { type: 'bearer', token: '${env:A2A_TOKEN}' } },
         wrong: { url: secret.url },
+        guarded: { url: planner.url },
         dead: { url: `http://127.0.0.1:${await freePort()}` },
       },
     },
+    guards: {
+      mail: { detect: ['email'], action: 'mask', when: 'agent.name == "guarded"' },
+      cards: { detect: ['card'], action: 'deny', when: 'agent.name == "guarded"' },
+    },
+    policies: {
+      rules: {
+        no: { effect: 'deny', when: 'agent.name == "planner" && agent.skill == "launch"', message: 'Not today.' },
+      },
+    },
+    limits: { few: { requests: 2, per: 'hour', when: 'agent.name == "legacy" && request.operation == "ListTasks"' } },
   })
   alice = (await gateway.keys.create({ name: 'alice' })).text
   bob = (await gateway.keys.create({ name: 'bob' })).text
@@ -200,6 +211,7 @@ describe('cards', () => {
       ['rest', true],
       ['secret', true],
       ['wrong', true],
+      ['guarded', true],
       ['dead', false],
     ])
     expect(agents[0]?.skills?.map(({ id }) => id)).toEqual(['plan'])
@@ -262,7 +274,7 @@ describe('credentials', () => {
 
   test('an agent that does not take them is the operator’s matter', async () => {
     const client = await clientOf('wrong')
-    await expect(client.sendMessage(message('plan it'))).rejects.toThrow(/does not take the gateway’s credentials|503/)
+    await expect(client.sendMessage(message('plan it'))).rejects.toThrow(/does not take the gateway’s credentials/)
   })
 
   test('without one’s own nobody is let in', async () => {
@@ -274,6 +286,45 @@ describe('credentials', () => {
     expect(response.status).toBe(401)
     expect(response.headers.get('www-authenticate')).toMatch(/^Bearer /)
     expect(await response.json()).toMatchObject({ jsonrpc: '2.0', error: { code: -32080 } })
+  })
+})
+
+describe('what the rules say', () => {
+  test('guards see what is said, and what comes back', async () => {
+    const client = await clientOf('guarded')
+    await client.sendMessage(message('write to ann@example.com, only words'))
+    expect(planner.heard.at(-1)).not.toContain('ann@example.com')
+    const heard = planner.heard.length
+    await expect(client.sendMessage(message('pay with 4111 1111 1111 1111'))).rejects.toThrow(/card/i)
+    expect(planner.heard.length).toBe(heard)
+    // Held back pieces of streams come before their end.
+    const got: StreamResponse[] = []
+    for await (const event of client.sendMessageStream(message('plan it'))) got.push(event)
+    const texts = got.flatMap(({ payload }) =>
+      payload?.$case === 'artifactUpdate' ? (payload.value.artifact?.parts ?? []) : [],
+    )
+    expect(texts.map(({ content }) => content?.value).join('')).toBe('go north')
+  })
+
+  test('policies see the agent and the skill', async () => {
+    const client = await clientOf('planner')
+    const request = message('go')
+    request.metadata = { skillId: 'launch' }
+    await expect(client.sendMessage(request)).rejects.toThrow(/Not today/)
+    const hidden = message('go')
+    hidden.metadata = { skillId: 'book' }
+    await expect(client.sendMessage(hidden)).rejects.toThrow(/no such skill/)
+  })
+
+  test('limits count calls', async () => {
+    const codes: number[] = []
+    for (let index = 0; index < 3; index++) {
+      const response = await fetch(`${gateway.url}/a2a/legacy/tasks`, { headers: { 'a2a-version': '1.0' } })
+      await response.arrayBuffer()
+      codes.push(response.status)
+    }
+    expect(codes.at(-1)).toBe(429)
+    expect(codes.slice(0, 2)).not.toContain(429)
   })
 })
 

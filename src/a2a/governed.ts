@@ -1,4 +1,5 @@
 import type { Governance } from '../governance/governance.ts'
+import type { GuardSession } from '../guards/guards.ts'
 import type { Admission } from '../limits/admission.ts'
 import { refusalText } from '../limits/refusal-text.ts'
 import type { Facts } from '../policy/facts.ts'
@@ -32,6 +33,8 @@ export interface Governor {
   maySee(asker: Asker, wanted: Wanted): boolean
   /** Takes of the limits. @throws {A2aError} where one is used up */
   admit(asker: Asker, wanted: Wanted): Admitted | Promise<Admitted>
+  /** Who looks at what is said; undefined: nobody. */
+  guards(asker: Asker, wanted: Wanted): GuardSession | undefined
   /** What expressions are asked of. */
   facts(asker: Asker, wanted: Wanted): Facts
 }
@@ -49,9 +52,10 @@ export function governorOf(governance: Governance): Governor {
       const verdict = policies.decide(facts(asker, wanted))
       if (verdict.effect === 'allow') return
       throw new A2aError('permissionDenied', verdict.message, {
-        rule: verdict.policy === undefined ? 'policies' : `policies.${verdict.policy}`,
+        rule: verdict.policy === undefined ? 'policies.default' : `policies.rules.${verdict.policy}`,
       })
     },
+    guards: (asker, wanted) => (governance.guards.empty ? undefined : governance.guards.session(facts(asker, wanted))),
     maySee: (asker, wanted) => policies.trivial || policies.mayAllow(facts(asker, wanted)),
     admit(asker, wanted) {
       if (!governance.metered) return free

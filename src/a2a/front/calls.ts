@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { GuardSession } from '../../guards/guards.ts'
 import type { JsonObject } from '../../json.ts'
 import { chooseInterface } from '../agent/choose.ts'
 import { AgentCredentials } from '../agent/credentials.ts'
@@ -9,6 +10,7 @@ import { callerKey, type Passage } from '../delegation/standing.ts'
 import { delegationHeader } from '../delegation/token.ts'
 import { A2aError } from '../errors.ts'
 import type { Wanted } from '../governed.ts'
+import { guardEvents, guardParams, guardResult } from '../guarded/guarded.ts'
 import { stateIn, TaskGuard } from '../tasks/guard.ts'
 import { Account, type Asker } from './account.ts'
 import type { Cards } from './cards.ts'
@@ -23,6 +25,16 @@ export interface Incoming extends Asker {
   readonly body: Uint8Array
   /** Where clients reach the gateway, without a slash at its end. */
   readonly base: string
+}
+
+/** What a call has with it on its way to the agent. */
+interface Course {
+  readonly account: Account
+  readonly reply: Reply
+  readonly passage: Passage
+  readonly guards: GuardSession | undefined
+  /** Nobody waits for the answer any more. */
+  readonly gone: AbortSignal
 }
 
 /** Carries calls to agents and their answers back. Here every call begins, and here it ends. */
@@ -103,7 +115,13 @@ export class Calls {
     const admitted = await governor.admit(incoming, wanted)
     try {
       reply.headers(admitted.headers)
-      await this.#ask(incoming, offered, call, headers, { account, reply, passage, gone })
+      await this.#ask(incoming, offered, call, headers, {
+        account,
+        reply,
+        passage,
+        gone,
+        guards: governor.guards(incoming, wanted),
+      })
     } finally {
       admitted.release()
     }
@@ -114,13 +132,14 @@ export class Calls {
     offered: Offered,
     call: A2aCall,
     headers: ReadonlyMap<string, string>,
-    { account, reply, passage, gone }: { account: Account; reply: Reply; passage: Passage; gone: AbortSignal },
+    { account, reply, passage, guards, gone }: Course,
   ): Promise<void> {
     const { agent } = offered
     const owner = callerKey(incoming.identity)
     const guard = new TaskGuard(this.#context.owners, agent.name, owner)
     await guard.mayAsk(call)
-    const params = await withCallbacks(call, agent.name, owner, this.#context.callbacks)
+    const given = await withCallbacks(call, agent.name, owner, this.#context.callbacks)
+    const params = guards ? await guardParams(guards, given) : given
     const one = chooseInterface(await agent.interfaces(), call)
     account.via = one
     const answered = await exchange(
@@ -143,11 +162,12 @@ export class Calls {
       return guard.shown(call.operation, value)
     }
     if (answered.type === 'result') {
-      reply.result(call.operation, await seen(answered.value))
+      const value = await seen(answered.value)
+      reply.result(call.operation, guards ? await guardResult(guards, value) : value)
       return
     }
     account.events = 0
-    for await (const event of answered.events) {
+    for await (const event of guards ? guardEvents(guards, answered.events) : answered.events) {
       await reply.event(call.operation, await seen(event))
       account.events++
     }
