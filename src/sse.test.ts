@@ -177,3 +177,15 @@ describe('time grows with the length only', () => {
     quickly(() => expect(parser.push(bytesOf(`data${end}${end}`.repeat(1_000_000)))).toHaveLength(1_000_000))
   })
 })
+
+test('events say their ids where that is asked for: each the one that had come last', () => {
+  const text = 'data: 0\n\nid: 1\ndata: 1\n\ndata: 2\n\nid: 3\ndata: \n\n'
+  const parser = new SseParser(true)
+  expect(parser.push(bytesOf(text))).toEqual([
+    { event: '', data: '0' },
+    { event: '', data: '1', id: '1' },
+    { event: '', data: '2', id: '1' },
+    { event: '', data: '', id: '3' },
+  ])
+  expect(new SseParser().push(bytesOf(text))[1]).toEqual({ event: '', data: '1' })
+})
