@@ -9,6 +9,10 @@ import type { Authority } from './limits/authority.ts'
 import { FileJournal, type Journal } from './limits/journal.ts'
 import { MemoryAuthority } from './limits/memory-authority.ts'
 import { RedisAuthority } from './limits/redis-authority.ts'
+import { FileTokenStore } from './mcp/oauth/file-token-store.ts'
+import { MemoryTokenStore } from './mcp/oauth/memory-token-store.ts'
+import { RedisTokenStore } from './mcp/oauth/redis-token-store.ts'
+import type { TokenStore } from './mcp/oauth/token-store.ts'
 import { FilePinStore } from './mcp/pins/file-pin-store.ts'
 import { MemoryPinStore } from './mcp/pins/memory-pin-store.ts'
 import type { PinStore } from './mcp/pins/pin-store.ts'
@@ -38,6 +42,8 @@ export interface Backend {
   readonly rules?: { readonly store: RuleStore; readonly lastGood: LastGood } | undefined
   /** Approvals of MCP tools. */
   readonly pins: PinStore
+  /** What users authorized at MCP servers. */
+  readonly tokens: TokenStore
   /** Usage and decisions. */
   readonly books: Books
   /** Where usage is until the books have it; none where they are in memory anyway. */
@@ -59,13 +65,16 @@ export interface SharedOptions {
  * One machine by itself: counts in memory.
  * @param keysFile the file of virtual keys; none: there are none
  * @param pinsFile the file of approved tools; none: they are forgotten with the process
+ * @param tokensFile the file of what users authorized at MCP servers; none: it is forgotten with the process
  * @throws {KeyStoreError | PinStoreError}
  */
 export async function localBackend(
   keysFile: string | undefined,
   report: (error: unknown) => void,
   pinsFile?: string,
+  tokensFile?: string,
 ): Promise<Backend> {
+  const tokens = tokensFile === undefined ? new MemoryTokenStore() : new FileTokenStore(tokensFile)
   const pins = pinsFile === undefined ? new MemoryPinStore() : await FilePinStore.open(pinsFile, { report })
   const keys =
     keysFile === undefined
@@ -77,6 +86,7 @@ export async function localBackend(
   return {
     keys,
     pins,
+    tokens,
     authority: new MemoryAuthority(),
     sidecar: randomUUID(),
     books: new MemoryBooks(),
@@ -106,6 +116,7 @@ export async function sharedBackend(
     return {
       keys,
       pins,
+      tokens: new RedisTokenStore(client, tenant),
       authority: new RedisAuthority(client, tenant),
       sidecar,
       journal: new FileJournal(join(state, 'settled.jsonl'), sidecar, (write) => new Soon(write, journalMs)),

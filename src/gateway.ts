@@ -20,8 +20,8 @@ import { mcpTopology } from './mcp/compile.ts'
 import type { ToolFilter } from './mcp/federation.ts'
 import { admitterOf, approvalOf, judgeOf } from './mcp/governed.ts'
 import { type Gate, isMcpPath } from './mcp/mcp.ts'
+import type { TokenStore } from './mcp/oauth/token-store.ts'
 import type { ToolPins } from './mcp/pins/tool-pins.ts'
-import { issuersOf } from './mcp/resource-metadata.ts'
 import { type CompiledMcp, McpState } from './mcp/state.ts'
 import { ExpressionCompiler } from './policy/expression.ts'
 import type { AgentRequest, Decision, Protocol, Topology } from './protocol.ts'
@@ -36,6 +36,8 @@ export interface GatewayOptions {
   context(rules: Rules, book: HealthBook): LlmContext
   /** Holds MCP tools to what was approved of them. */
   pins: Pick<ToolPins, 'judge' | 'mayCall'>
+  /** Where the tokens are that users got for MCP servers. */
+  tokens: TokenStore
   /** Told of finished MCP requests. */
   mcpFinished(record: McpRecord): void
   /** Whose tasks of agents are whose; default: as this process knows. */
@@ -96,7 +98,7 @@ export class Gateway {
       secrets: options.secrets,
       report: options.report,
     }
-    this.#mcp = new McpState(own)
+    this.#mcp = new McpState({ ...own, tokens: options.tokens })
     this.#a2a = new A2aState({ ...own, owners: options.taskOwners, finished: options.a2aFinished })
     this.#current = this.#compile(options.rules)
     this.#current.mcp.activate()
@@ -252,6 +254,14 @@ class Protocols implements Protocol {
     if (mcp && isMcpPath(request.path)) return mcp.decide(request)
     return (a2a && isA2aPath(request.path) ? a2a : llm).decide(request)
   }
+}
+
+/** The issuers whose tokens a listener takes, by listener; empty where it takes none. */
+function issuersOf({ listeners, identities }: Rules): ReadonlyMap<string, readonly string[]> {
+  const issuers = [...new Set(Object.values(identities.issuers).map(({ issuer }) => issuer))]
+  return new Map(
+    Object.entries(listeners).map(([name, { identity }]) => [name, identity.accept.includes('jwt') ? issuers : []]),
+  )
 }
 
 function gateOf(rules: Rules, governance: Governance): Gate {

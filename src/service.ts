@@ -129,6 +129,7 @@ export class Service {
         }
       },
       pins: this.#pins,
+      tokens: backend.tokens,
       mcpFinished: (record) => this.telemetry.mcp(record),
       governance: this.#governance,
       report: (error, requestId) => this.telemetry.report(error, requestId),

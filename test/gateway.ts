@@ -14,6 +14,7 @@ import { MemoryKeyStore } from '../src/identity/memory-key-store.ts'
 import { type BudgetAlert, Ledger } from '../src/limits/ledger.ts'
 import { MemoryAuthority } from '../src/limits/memory-authority.ts'
 import { PriceBook } from '../src/llm/prices.ts'
+import { MemoryTokenStore } from '../src/mcp/oauth/memory-token-store.ts'
 import { MemoryPinStore } from '../src/mcp/pins/memory-pin-store.ts'
 import type { PinStore } from '../src/mcp/pins/pin-store.ts'
 import { type PinEvent, ToolPins } from '../src/mcp/pins/tool-pins.ts'
@@ -104,6 +105,7 @@ export async function startGateway(
       }
     },
     pins: toolPins,
+    tokens: new MemoryTokenStore(),
     mcpFinished: (record) => mcpRecords.push(record),
     governance,
     report: (error, requestId) => reports.push({ error, requestId }),

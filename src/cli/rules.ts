@@ -5,6 +5,7 @@ import { defaultRules } from '../config/defaults.ts'
 import { formatDiagnostics } from '../config/format.ts'
 import { loadRuleSet, type RuleFile } from '../config/load.ts'
 import { type Rules, rulesSchema } from '../config/schema.ts'
+import { tokensFile } from '../mcp/oauth/file-token-store.ts'
 import { pinsFile } from '../mcp/pins/file-pin-store.ts'
 import { checkExpressions } from '../policy/check.ts'
 import { fileSource, type RuleSource, StoreSource } from '../rule-source.ts'
@@ -112,7 +113,12 @@ export async function begin(
   const { store, file, keys } = options
   if (store === undefined) {
     const loaded = await rulesFor(file, env, demoUrl)
-    const backend = await localBackend(loaded.demo ? undefined : keys, report, pinsFile(options.state))
+    const backend = await localBackend(
+      loaded.demo ? undefined : keys,
+      report,
+      pinsFile(options.state),
+      tokensFile(options.state),
+    )
     return { ...loaded, backend, ...(loaded.file !== undefined && { source: fileSource(loaded.file) }) }
   }
   const backend = await sharedBackend({ ...options, store }, report)

@@ -52,6 +52,29 @@ const credential = z
       .meta({ title: 'Token exchange' }),
     z
       .strictObject({
+        type: z.literal('user').describe('A token that each user got for this server (OAuth 2.1, PKCE)'),
+        issuer: baseUrl.optional().describe('The authorization server; default: what the server’s metadata names'),
+        clientId: z
+          .string()
+          .min(1)
+          .max(500)
+          .optional()
+          .describe(
+            'Where the gateway is registered already; default: its client id metadata document, or registration',
+          ),
+        clientSecret: secret.optional().describe('Belongs to clientId'),
+        scopes,
+        resource,
+        confirm: z
+          .enum(['code', 'none'])
+          .default('code')
+          .describe(
+            'How it is made sure that who authorizes is who asked, where the browser shows no identity: by a code that the page shows and the user gives to their client, or not at all',
+          ),
+      })
+      .meta({ title: 'The user’s own' }),
+    z
+      .strictObject({
         type: z.literal('passthrough').describe('The caller’s own token, for a server of the same audience'),
         audience: z.string().min(1).max(500).describe('A token without this in `aud` is never passed on'),
       })
@@ -201,6 +224,11 @@ const endpoint = z
       .describe('Web origins that may ask from a browser, beside those of this machine on a loopback listener'),
     pageSize: z.int().min(1).max(10_000).default(1000).describe('How many entries a page of a list has'),
     cache: duration.default('0ms').describe('How long clients may keep lists, where the servers do not say (ttlMs)'),
+    scopes: z
+      .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/, 'must be a scope: no blanks and quotes'))
+      .max(50)
+      .default([])
+      .describe('Scopes that a JWT must have to be let in; clients are told which'),
   })
   .meta({ title: 'Endpoint' })
   .describe('A place where MCP clients connect')
@@ -231,6 +259,11 @@ export const mcp = z
       })
       .prefault({})
       .describe('What clients hold between requests is sealed: session ids, request states, cursors'),
+    publicUrl: baseUrl
+      .optional()
+      .describe(
+        'Where clients and browsers reach the gateway: https://gw.example.com; default: the authority of each request. Credentials of the type `user` need it.',
+      ),
     keepAlive: duration.default('25s').describe('The longest silence on a stream before a comment is sent'),
   })
   .describe('MCP servers behind one endpoint')

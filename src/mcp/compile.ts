@@ -45,6 +45,7 @@ export function compileMcp(rule: McpRule, parts: McpParts): McpRules {
     origins: [],
     pageSize: 1000,
     cache: '0ms',
+    scopes: [],
   }
   const all: (typeof given)[number][] = given.length > 0 || servers.size === 0 ? given : [['default', defaults]]
   const endpoints = new Map<string, Endpoint>()

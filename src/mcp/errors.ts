@@ -74,6 +74,26 @@ export class ServerUnavailable extends Error {
   }
 }
 
+/** A server does not take the credentials it was shown: another try with others may go through. */
+export class CredentialsRefused extends ServerUnavailable {
+  override readonly status: 401 | 403
+  readonly wwwAuthenticate: string | undefined
+  /** What it was shown, as far as it is a token. */
+  readonly shown: readonly (readonly [name: string, value: string])[]
+
+  constructor(
+    server: string,
+    status: 401 | 403,
+    wwwAuthenticate: string | undefined,
+    shown: readonly (readonly [string, string])[],
+  ) {
+    super(server, `The MCP server ${server} does not accept the gateway’s credentials (HTTP ${status}).`)
+    this.status = status
+    this.wwwAuthenticate = wwwAuthenticate
+    this.shown = shown
+  }
+}
+
 /** A server no longer knows the session it gave (HTTP 404). */
 export class SessionLost extends Error {
   override readonly name = 'SessionLost'

@@ -3,6 +3,9 @@ import type { Access } from './access.ts'
 import { invalidParams, McpError, methodNotFound, ServerError, ServerUnavailable } from './errors.ts'
 import { type Kind, kinds } from './kinds.ts'
 import type { Names } from './names.ts'
+import { withUser } from './oauth/ask-user.ts'
+import { AuthorizationNeeded, ConfirmationNeeded } from './oauth/needed.ts'
+import { UserCredentials } from './oauth/user-credentials.ts'
 import { errorCode, type JsonObject, type Tool } from './protocol.ts'
 import type { ServerSession } from './server/legacy-http-link.ts'
 import type { CallHooks, Interest, ListenHooks, ServerInfo } from './server/link.ts'
@@ -61,6 +64,32 @@ export interface ToolFilter {
   listed(server: string, tools: readonly Tool[]): readonly Tool[]
   mayCall(server: string, tool: Tool | undefined): boolean
 }
+
+/** What a server answered. */
+interface Answered {
+  readonly result: JsonObject
+  readonly info: ServerInfo
+  readonly session?: ServerSession | undefined
+}
+
+/** The tool that stands for those of a server that its user has not authorized yet. */
+const connectName = 'chaperone_connect'
+
+function connectTool(server: string): JsonObject {
+  return {
+    name: connectName,
+    title: `Connect ${server}`,
+    description: `${server} cannot be used before the user has authorized it. This tool gives the user the page where they do so; the tools of ${server} are there afterwards.`,
+    inputSchema: { type: 'object', properties: {} },
+    annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
+  }
+}
+
+const connected = (server: string): JsonObject => ({
+  content: [{ type: 'text', text: `${server} is connected. List the tools again: its own are there now.` }],
+})
+
+const authorizedByUsers = ({ credentials }: McpServer) => credentials instanceof UserCredentials
 
 /** Many servers as one. */
 export class Federation {
@@ -128,6 +157,9 @@ export class Federation {
       servers.map((server) =>
         this.#listOf(server, kind, caller, signal).catch((error: unknown) => {
           if (signal.aborted) throw error
+          // Its user can do something about it: a tool says what.
+          if (error instanceof AuthorizationNeeded || error instanceof ConfirmationNeeded)
+            return { items: kind === 'tools' ? [connectTool(server.name)] : [], ttlMs: undefined, public: false }
           if (server.rule.onFailure === 'fail') throw error
           return undefined
         }),
@@ -176,6 +208,8 @@ export class Federation {
         const unknown = () => invalidParams(`Unknown tool: ${String(params.name).slice(0, 100)}`, 'unknown_tool')
         if (typeof params.name !== 'string') throw invalidParams('"name" must be the name of a tool.')
         const { server, name } = await this.#meant('tools', params.name, caller, signal, unknown)
+        if (name === connectName && authorizedByUsers(server))
+          return { server, method, params: { name }, name, tool: undefined, approval: false }
         const tool = await this.#toolOf(server, name, caller, signal)
         const args = params.arguments ?? {}
         if (!isObject(args)) throw invalidParams('"arguments" must be an object.')
@@ -305,16 +339,28 @@ export class Federation {
     caller: Caller,
     hooks: CallHooks,
     relinked: () => void,
-  ): Promise<{ result: JsonObject; info: ServerInfo; session?: ServerSession | undefined }> {
+  ): Promise<Answered> {
     // It is what tasks are for that their results may take long.
     const timeout = method === 'tasks/result' ? hooks.signal : AbortSignal.timeout(server.callMs)
     const timed = { ...hooks, signal: AbortSignal.any([hooks.signal, timeout]) }
+    const ask = async (): Promise<Answered> => {
+      if (position) return server.resumeIn(position, caller, timed)
+      if (task?.session) return server.requestIn(task.session, caller, method, params, timed)
+      if (params.name === connectName && authorizedByUsers(server))
+        return { result: connected(server.name), info: await server.describe(caller, timed.signal) }
+      return server.request(caller, method, params, timed, relinked)
+    }
     try {
-      const { result, info, session } = position
-        ? await server.resumeIn(position, caller, timed)
-        : task?.session
-          ? await server.requestIn(task.session, caller, method, params, timed)
-          : await server.request(caller, method, params, timed, relinked)
+      const { credentials } = server
+      const { result, info, session } =
+        credentials instanceof UserCredentials
+          ? await withUser(
+              // In the era of sessions clients know the error.
+              { capabilities: caller.capabilities, knowsError: caller.sessions !== undefined, ...timed },
+              (code) => credentials.confirm(caller, code),
+              ask,
+            )
+          : await ask()
       return { result: this.outwardResult(server.name, result), info, session }
     } catch (error) {
       if (timeout.aborted && !hooks.signal.aborted)

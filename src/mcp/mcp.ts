@@ -11,8 +11,12 @@ import type { McpContext } from './context.ts'
 import type { Endpoint, Incoming } from './endpoint.ts'
 import { errorBody, errorResponse, McpError } from './errors.ts'
 import { readMessage } from './message.ts'
+import { challenge } from './oauth/challenge.ts'
+import { isOAuthPage, type OAuthPages, send } from './oauth/pages.ts'
+import { resourceWellKnown } from './oauth/paths.ts'
+import { type ProtectedResource, protectedResourceMetadata, resourceMetadataUrl } from './oauth/protected-resource.ts'
+import { publicBase } from './oauth/public-base.ts'
 import { errorCode, type JsonRpcMessage } from './protocol.ts'
-import { challenge, endpointPathOf, isMetadataPath, resourceMetadata } from './resource-metadata.ts'
 
 type Maybe<T> = T | Promise<T>
 
@@ -26,7 +30,41 @@ export interface Gate {
 
 /** Whether a path is one of MCP's. */
 export function isMcpPath(path: string): boolean {
-  return path === '/mcp' || path.startsWith('/mcp/') || path.startsWith('/mcp?') || isMetadataPath(path)
+  return (
+    path === '/mcp' || path.startsWith('/mcp/') || path.startsWith('/mcp?') || isMetadataPath(path) || isOAuthPage(path)
+  )
+}
+
+/** Whether a path asks for the metadata of an endpoint. */
+function isMetadataPath(path: string): boolean {
+  return (
+    path === resourceWellKnown ||
+    path.startsWith(`${resourceWellKnown}/mcp`) ||
+    path.startsWith(`${resourceWellKnown}?`)
+  )
+}
+
+/** The path of the endpoint whose metadata is asked for; without one it is /mcp. */
+function endpointPathOf(path: string): string {
+  const own = path.slice(resourceWellKnown.length)
+  return own === '' || own.startsWith('?') ? '/mcp' : own
+}
+
+/** Whether a token grants all of these (RFC 9068, section 2.2.3; `scp` is what some issuers say instead). */
+function hasScopes({ claims }: Identity, wanted: readonly string[]): boolean {
+  if (wanted.length === 0) return true
+  const said = claims.scope ?? claims.scp
+  const granted = typeof said === 'string' ? said.split(' ') : Array.isArray(said) ? said : []
+  return wanted.every((scope) => granted.includes(scope))
+}
+
+export interface McpProtocolOptions {
+  /** The longest silence on a stream before a comment is sent. */
+  readonly keepAliveMs: number
+  /** Where clients reach the gateway, where the rules say so. */
+  readonly publicUrl: string | undefined
+  /** The pages of the OAuth flow; undefined: there are none. */
+  readonly pages: OAuthPages | undefined
 }
 
 const methods = 'GET, POST, DELETE, OPTIONS'
@@ -41,25 +79,26 @@ export class McpProtocol implements Protocol {
   readonly #context: McpContext
   readonly #legacy: LegacyFront
   readonly #modern: ModernFront
-  readonly #keepAliveMs: number
+  readonly #options: McpProtocolOptions
 
   constructor(
     endpoints: ReadonlyMap<string, Endpoint>,
     gate: Gate,
     context: McpContext,
     fronts: { legacy: LegacyFront; modern: ModernFront },
-    keepAliveMs: number,
+    options: McpProtocolOptions,
   ) {
     this.#endpoints = endpoints
     this.#gate = gate
     this.#context = context
     this.#legacy = fronts.legacy
     this.#modern = fronts.modern
-    this.#keepAliveMs = keepAliveMs
+    this.#options = options
   }
 
   decide(request: AgentRequest): Maybe<Decision> {
     if (isMetadataPath(request.path)) return this.#metadata(request)
+    if (isOAuthPage(request.path)) return this.#page(request)
     const mark = request.path.indexOf('?')
     const path = mark === -1 ? request.path : request.path.slice(0, mark)
     const endpoint = this.#endpoints.get(path.length > 4 && path.endsWith('/') ? path.slice(0, -1) : path)
@@ -84,13 +123,49 @@ export class McpProtocol implements Protocol {
       : this.#identified(request, endpoint, listener, identity, cors)
   }
 
-  /** Public: a client that has no token yet asks for it. */
+  /** Public: a client that has no token yet asks for it (RFC 9728). */
   #metadata(request: AgentRequest): Decision {
-    const path = endpointPathOf(request.path)
-    const issuers = this.#gate.issuersOf(this.#gate.listenerOf(request.port))
-    if (!this.#endpoints.has(path) || issuers.length === 0 || request.method !== 'GET')
+    const resource = this.#resource(request, endpointPathOf(request.path))
+    if (!resource || request.method !== 'GET')
       return refusal(request, new McpError(404, errorCode.invalidRequest, 'There is no such resource here.'), [])
-    return { type: 'answer', answer: resourceMetadata(request.headers, path, issuers) }
+    return {
+      type: 'answer',
+      answer: {
+        status: 200,
+        headers: [
+          ['content-type', 'application/json'],
+          ['cache-control', 'public, max-age=300'],
+          // It is public, and clients in browsers begin with it.
+          ['access-control-allow-origin', '*'],
+        ],
+        body: JSON.stringify(protectedResourceMetadata(resource)),
+      },
+    }
+  }
+
+  /** What an endpoint is to those who give tokens for it; undefined: none are taken there. */
+  #resource(request: AgentRequest, path: string): ProtectedResource | undefined {
+    const endpoint = this.#endpoints.get(path)
+    const issuers = this.#gate.issuersOf(this.#gate.listenerOf(request.port))
+    const base = publicBase(this.#options.publicUrl, {
+      scheme: request.headers.get('x-forwarded-proto') === 'https' ? 'https' : 'http',
+      authority: request.headers.get(':authority'),
+    })
+    if (!endpoint || issuers.length === 0 || base === undefined) return undefined
+    return { base, path, issuers, scopes: endpoint.rule.scopes }
+  }
+
+  /** A page that browsers and authorization servers ask for. */
+  #page(request: AgentRequest): Decision {
+    const { pages } = this.#options
+    if (!pages) return refusal(request, new McpError(404, errorCode.invalidRequest, 'There is no such page here.'), [])
+    return {
+      type: 'respond',
+      respond: async (incoming, response) => {
+        const identity = await this.#gate.identify(this.#gate.listenerOf(request.port), request.headers)
+        send(response, await pages.answer(request, incoming, 'status' in identity ? undefined : identity))
+      },
+    }
   }
 
   #identified(
@@ -102,13 +177,27 @@ export class McpProtocol implements Protocol {
   ): Maybe<Decision> {
     if ('status' in identity) {
       if (identity.cause !== undefined) this.#context.report(identity.cause, request.id)
-      const issuers = this.#gate.issuersOf(listener)
-      const asked = challenge(request.headers, endpoint.path, issuers, identity.code)
-      const headers: [string, string][] = identity.status === 401 ? [['www-authenticate', asked]] : []
+      const headers: [string, string][] =
+        identity.status === 401
+          ? [['www-authenticate', this.#challenge(401, request, endpoint, identity.code !== 'missing_credentials')]]
+          : []
       const error = new McpError(identity.status, errorCode.session, identity.message, {
         reason: identity.code,
         headers,
       })
+      return refusal(request, error, cors)
+    }
+    if (identity.kind === 'jwt' && !hasScopes(identity, endpoint.rule.scopes)) {
+      const error = new McpError(
+        403,
+        -32003,
+        `The token lacks scopes: ${endpoint.rule.scopes.join(' ')} are needed here.`,
+        {
+          reason: 'insufficient_scope',
+          rule: `mcp.endpoints.${endpoint.name}.scopes`,
+          headers: [['www-authenticate', this.#challenge(403, request, endpoint, true)]],
+        },
+      )
       return refusal(request, error, cors)
     }
     const incoming: Incoming = {
@@ -151,7 +240,16 @@ export class McpProtocol implements Protocol {
     const mayStream = streams && !('method' in message && message.method === 'initialize')
     const reply = new Reply(call.sink, mayStream, cors, call)
     void this.#message(incoming, message, modern, reply, call.gone)
-    return call.decision(reply, this.#keepAliveMs)
+    return call.decision(reply, this.#options.keepAliveMs)
+  }
+
+  #challenge(status: 401 | 403, request: AgentRequest, { path, rule }: Endpoint, shown: boolean): string {
+    const resource = this.#resource(request, path)
+    return challenge(status, {
+      resourceMetadata: resource && resourceMetadataUrl(resource),
+      scopes: rule.scopes,
+      shown,
+    })
   }
 
   async #message(
@@ -188,7 +286,7 @@ export class McpProtocol implements Protocol {
         incoming,
         () => {
           reply = new Reply(new ResponseSink(response), true, cors)
-          reply.keepAlive(this.#keepAliveMs)
+          reply.keepAlive(this.#options.keepAliveMs)
           return reply
         },
         goneOf(response),

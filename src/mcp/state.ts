@@ -10,8 +10,13 @@ import { compileMcp, type McpRules, type Secrets, sealKeysOf, urlOf } from './co
 import type { McpContext } from './context.ts'
 import type { ToolFilter } from './federation.ts'
 import { type Gate, McpProtocol } from './mcp.ts'
+import { Authorizations } from './oauth/authorizations.ts'
+import { compileCredentials } from './oauth/compile.ts'
 import { OAuthHttp } from './oauth/http.ts'
-import { serverCredentials } from './oauth/server-credentials.ts'
+import { OAuthPages } from './oauth/pages.ts'
+import type { TokenStore } from './oauth/token-store.ts'
+import { UserCredentials } from './oauth/user-credentials.ts'
+import { Vault } from './oauth/vault.ts'
 import { Sealer } from './seal.ts'
 import { Egress } from './server/egress.ts'
 import { ServerPool } from './server/pool.ts'
@@ -23,6 +28,8 @@ export interface McpOptions {
   egressSocket: string
   clusterHeader: string
   secrets: Secrets
+  /** Where what users authorized is kept. */
+  tokens: TokenStore
   report(error: unknown, requestId: string): void
 }
 
@@ -38,6 +45,7 @@ export interface CompiledMcp {
 export class McpState {
   readonly #options: McpOptions
   readonly #sealer = new Sealer([])
+  readonly #vault: Vault
   readonly #egress: Egress
   readonly #http = new OAuthHttp()
   readonly #pool: ServerPool
@@ -48,14 +56,15 @@ export class McpState {
 
   constructor(options: McpOptions) {
     this.#options = options
+    this.#vault = new Vault(options.tokens, this.#sealer)
     this.#egress = new Egress(options.egressSocket, options.clusterHeader)
     this.#pool = new ServerPool(
       this.#egress,
       options.secrets,
-      (name, rule) => {
-        const { secrets } = options
-        if (rule.type === 'stdio') return { headers: () => [] }
-        return serverCredentials({ name, url: urlOf(name, rule) }, rule.credential, { secrets, http: this.#http })
+      (name, rule, publicUrl) => {
+        if (rule.type === 'stdio') return { headers: () => [], refused: () => false }
+        const parts = { secrets: options.secrets, http: this.#http, vault: this.#vault, publicUrl }
+        return compileCredentials({ name, url: urlOf(name, rule) }, rule.credential, parts)
       },
       (error) => options.report(error, ''),
     )
@@ -75,7 +84,7 @@ export class McpState {
     const lifetimeS = durationMs(rule.sessions.lifetime) / 1000
     const rules = compileMcp(rule, {
       ...decisions,
-      server: (name, server, upstream) => this.#pool.server(name, server, upstream),
+      server: (name, server, upstream) => this.#pool.server(name, server, upstream, rule.publicUrl),
     })
     const sessions = this.#sessions
     const fronts = {
@@ -84,7 +93,11 @@ export class McpState {
     }
     return {
       rules,
-      protocol: new McpProtocol(rules.endpoints, gate, context, fronts, durationMs(rule.keepAlive)),
+      protocol: new McpProtocol(rules.endpoints, gate, context, fronts, {
+        keepAliveMs: durationMs(rule.keepAlive),
+        publicUrl: rule.publicUrl,
+        pages: this.#pagesOf(rule, rules),
+      }),
       activate: () => {
         this.#sealer.use(keys)
         sessions.lifetimeS = lifetimeS
@@ -93,6 +106,25 @@ export class McpState {
         this.#listening.move(endpoints)
       },
     }
+  }
+
+  /** The pages by which users authorize; none where the rules do not say where the gateway is. */
+  #pagesOf({ publicUrl }: McpRule, { servers }: McpRules): OAuthPages | undefined {
+    if (publicUrl === undefined) return undefined
+    const base = publicUrl.replace(/\/+$/, '')
+    const users = new Map(
+      servers.flatMap(({ name, credentials }) =>
+        credentials instanceof UserCredentials ? [[name, credentials.server] as const] : [],
+      ),
+    )
+    const authorizations = new Authorizations({
+      vault: this.#vault,
+      base,
+      server: (name) => users.get(name),
+      report: (error) => this.#options.report(error, ''),
+    })
+    // What was hidden may be seen now.
+    return new OAuthPages({ authorizations, base, authorized: () => this.#listening.toolsChanged() })
   }
 
   /** Other tools are approved than before. */

@@ -21,7 +21,7 @@ export function aiPaths({ models, mcp }: Pick<Rules, 'models' | 'mcp'>): OwnPath
   return [
     ...(Object.keys(models).length > 0 ? llm : []),
     ...(Object.keys(mcp.servers).length > 0
-      ? ['/mcp', '/.well-known/oauth-protected-resource'].map((path) => ({ path, below: true }))
+      ? ['/mcp', '/mcp-oauth', '/.well-known/oauth-protected-resource'].map((path) => ({ path, below: true }))
       : []),
   ]
 }

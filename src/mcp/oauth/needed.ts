@@ -22,6 +22,16 @@ export class AuthorizationNeeded extends McpError {
     this.url = url
     this.elicitationId = elicitationId
   }
+
+  /** For clients that show their user nothing but the message. */
+  inWords(): McpError {
+    const message = `The MCP server ${this.server} needs your authorization. Open ${this.url} in your browser, agree, and try again. The page is good for ten minutes.`
+    return new McpError(200, -32003, message, {
+      reason: 'authorization_needed',
+      rule: this.rule,
+      data: { url: this.url },
+    })
+  }
 }
 
 /**

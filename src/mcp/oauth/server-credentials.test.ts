@@ -19,7 +19,7 @@ afterEach(async () => {
 })
 
 const secrets = { resolve: (reference: string) => (reference === '${env:SECRET}' ? 'hush' : `value of ${reference}`) }
-function compile(rule: McpCredentialRule, using: OAuthHttp = http): ServerCredentials {
+function compile(rule: Exclude<McpCredentialRule, { type: 'user' }>, using: OAuthHttp = http): ServerCredentials {
   return serverCredentials({ name: 'notes', url: `${as.url}/mcp` }, rule, { secrets, http: using, now: clock.now })
 }
 const client = () => ({

@@ -62,7 +62,7 @@ const never = () => false
  */
 export function serverCredentials(
   server: { readonly name: string; readonly url: string },
-  rule: McpCredentialRule | undefined,
+  rule: Exclude<McpCredentialRule, { type: 'user' }> | undefined,
   parts: CredentialParts,
 ): ServerCredentials {
   const { name } = server

@@ -1,6 +1,6 @@
 import type { Upstream } from '../../protocol.ts'
 import { SseParser } from '../../sse.ts'
-import { ServerUnavailable } from '../errors.ts'
+import { CredentialsRefused, ServerUnavailable } from '../errors.ts'
 import { messageOf, readMessage } from '../message.ts'
 import type { JsonRpcMessage } from '../protocol.ts'
 import type { Body, CarriedResponse, Carrier } from './carrier.ts'
@@ -64,6 +64,14 @@ export class HttpServer {
     carrier?: Carrier,
   ): Promise<Posted> {
     const response = await this.#send('POST', headers, JSON.stringify(message), signal, carrier)
+    const { status } = response
+    const challenge = headerOf(response)('www-authenticate')
+    // A 403 without a challenge is about something else than scopes.
+    if (status === 401 || (status === 403 && challenge !== undefined)) {
+      response.body.destroy()
+      const shown = [...headers].filter(([name]) => name === 'authorization')
+      throw new CredentialsRefused(this.name, status, challenge, shown)
+    }
     return { status: response.status, header: headerOf(response), body: await this.#bodyOf(response) }
   }
 

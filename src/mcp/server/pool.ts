@@ -20,7 +20,7 @@ const mostLastWords = 1_000
 export class ServerPool {
   readonly #egress: Egress
   readonly #secrets: Secrets
-  readonly #credentials: (name: string, rule: McpServerRule) => Credentials
+  readonly #credentials: (name: string, rule: McpServerRule, publicUrl: string | undefined) => Credentials
   readonly #report: (error: unknown) => void
   readonly #servers = new Map<string, { key: string; server: McpServer }>()
   readonly #keys = new WeakMap<McpServer, string>()
@@ -28,7 +28,7 @@ export class ServerPool {
   constructor(
     egress: Egress,
     secrets: Secrets,
-    credentials: (name: string, rule: McpServerRule) => Credentials,
+    credentials: (name: string, rule: McpServerRule, publicUrl: string | undefined) => Credentials,
     report: (error: unknown) => void,
   ) {
     this.#egress = egress
@@ -38,11 +38,17 @@ export class ServerPool {
   }
 
   /** @throws {RangeError} where its rule cannot be carried out */
-  server(name: string, rule: McpServerRule, upstream: Upstream | undefined): McpServer {
-    const key = keyOf(rule)
+  server(name: string, rule: McpServerRule, upstream: Upstream | undefined, publicUrl: string | undefined): McpServer {
+    // What it shows may depend on where the gateway is.
+    const key = `${keyOf(rule)}${publicUrl ?? ''}`
     const known = this.#servers.get(name)
     if (known?.key === key) return known.server
-    const server = new McpServer(name, rule, this.#transport(name, rule, upstream), this.#credentials(name, rule))
+    const server = new McpServer(
+      name,
+      rule,
+      this.#transport(name, rule, upstream),
+      this.#credentials(name, rule, publicUrl),
+    )
     this.#keys.set(server, key)
     return server
   }

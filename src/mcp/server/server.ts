@@ -3,7 +3,7 @@ import type { McpServerRule } from '../../config/mcp.ts'
 import { durationMs } from '../../config/primitives.ts'
 import type { Identity } from '../../identity/identity.ts'
 import { isObject } from '../../json.ts'
-import { ServerError, ServerUnavailable, SessionLost } from '../errors.ts'
+import { CredentialsRefused, ServerError, ServerUnavailable, SessionLost } from '../errors.ts'
 import { errorCode, type JsonObject, type Tool, tasksExtension } from '../protocol.ts'
 import type { Channel } from './channel.ts'
 import type { HttpServer } from './http-server.ts'
@@ -39,9 +39,21 @@ export interface SessionHolder {
   delete(server: string): void
 }
 
+type Shown = readonly (readonly [name: string, value: string])[]
+
 /** What the gateway shows a server. */
 export interface Credentials {
-  headers(caller: Pick<Caller, 'identity' | 'token'>): Maybe<readonly (readonly [name: string, value: string])[]>
+  /** @throws {McpError} where the caller has to do something first */
+  headers(caller: Pick<Caller, 'identity' | 'token'>): Maybe<Shown>
+  /**
+   * Told when the server refused what it was shown.
+   * @returns whether it is worth another try with what `headers` gives then
+   * @throws {McpError} where the caller has to do something first
+   */
+  refused(
+    caller: Pick<Caller, 'identity' | 'token'>,
+    refusal: { status: 401 | 403; wwwAuthenticate: string | undefined; shown: Shown },
+  ): Maybe<boolean>
 }
 
 /** How a server is reached. */
@@ -77,7 +89,7 @@ export class McpServer {
   readonly name: string
   readonly rule: McpServerRule
   readonly #transport: Transport
-  readonly #credentials: Credentials
+  readonly credentials: Credentials
   readonly #held = new Map<string, Held>()
   readonly #streams = new SharedStreams()
   readonly #tools = new Map<string, Tool>()
@@ -96,7 +108,7 @@ export class McpServer {
     this.name = name
     this.rule = rule
     this.#transport = transport
-    this.#credentials = credentials
+    this.credentials = credentials
     this.#idleMs = durationMs(rule.sessionIdle)
     this.listMs = durationMs(rule.listTimeout)
     this.callMs = durationMs(rule.callTimeout)
@@ -138,7 +150,7 @@ export class McpServer {
 
   /** What it says of itself, and whatever session is needed to know it. @throws {ServerError | ServerUnavailable} */
   async describe(caller: Caller, signal: AbortSignal): Promise<ServerInfo> {
-    return (await this.#link(caller, signal)).link.info
+    return this.#accepted(caller, async () => (await this.#link(caller, signal)).link.info)
   }
 
   /**
@@ -151,6 +163,28 @@ export class McpServer {
     params: JsonObject,
     hooks: CallHooks,
     relinked: () => void = () => undefined,
+  ): Promise<{ result: JsonObject; info: ServerInfo; session?: ServerSession | undefined }> {
+    return this.#accepted(caller, () => this.#request(caller, method, params, hooks, relinked))
+  }
+
+  /** Shows it something else once, where it does not take what it was shown. */
+  async #accepted<T>(caller: Caller, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action()
+    } catch (error) {
+      if (!(error instanceof CredentialsRefused)) throw error
+      if (!(await this.credentials.refused(caller, error))) throw error
+      this.#drop(caller)
+      return action()
+    }
+  }
+
+  async #request(
+    caller: Caller,
+    method: string,
+    params: JsonObject,
+    hooks: CallHooks,
+    relinked: () => void,
   ): Promise<{ result: JsonObject; info: ServerInfo; session?: ServerSession | undefined }> {
     const plain = this.#plain.watch(method, params, hooks)
     for (let round = 0; ; round++) {
@@ -262,7 +296,7 @@ export class McpServer {
 
   async #client(caller: Caller): Promise<ClientSide> {
     const { capabilities, clientInfo, traceparent } = caller
-    const shown = await this.#credentials.headers(caller)
+    const shown = await this.credentials.headers(caller)
     return {
       capabilities,
       ...(caller.sessions && { modernCapabilities: withTasks(capabilities) }),
@@ -403,6 +437,11 @@ export class McpServer {
   #forget(caller: Caller): void {
     caller.sessions?.delete(this.name)
     this.#info = undefined
+    this.#drop(caller)
+  }
+
+  /** Ends what is held for a caller. */
+  #drop(caller: Caller): void {
     const key = `${caller.identityKey}\0${digest(caller.capabilities)}`
     this.#held.get(key)?.end()
     this.#held.delete(key)
