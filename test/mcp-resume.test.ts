@@ -155,7 +155,7 @@ async function session(user?: string) {
   await opened.text()
   const known = { ...headers, 'mcp-session-id': opened.headers.get('mcp-session-id')! }
   return {
-    call: (name: string, count: number, id: number | string = 1) =>
+    call: (name: string, count: number, id: number | string = 1, progress = true) =>
       fetch(`${base}/mcp`, {
         method: 'POST',
         headers: known,
@@ -163,7 +163,7 @@ async function session(user?: string) {
           jsonrpc: '2.0',
           id,
           method: 'tools/call',
-          params: { name, arguments: { count }, _meta: { progressToken: 'p' } },
+          params: { name, arguments: { count }, ...(progress && { _meta: { progressToken: 'p' } }) },
         }),
       }),
     listen: (lastEventId: string | undefined, at = base, controller = new AbortController()) =>
@@ -229,6 +229,22 @@ describe('a stream', () => {
     const rest: Event[] = []
     for await (const event of eventsOf(await raw.listen(events[0]!.id))) rest.push(event)
     expect(rest.at(-1)?.data).toMatchObject({ id: 1, result: { content: [{ type: 'text', text: 'polled' }] } })
+  })
+
+  test('begins where the server’s does, also when the client’s own request carries the call', async () => {
+    const raw = await session()
+    // From the second on it is known that the answer comes soon.
+    for (let time = 0; time < 3; time++) {
+      const events: Event[] = []
+      for await (const event of eventsOf(await raw.call('steps_change', 1, `call ${time}`, false))) events.push(event)
+      expect(events).toMatchObject([
+        { id: expect.any(String), data: undefined },
+        { id: expect.any(String), data: { id: `call ${time}`, result: { content: [{ text: 'changed' }] } } },
+      ])
+      const again: Event[] = []
+      for await (const event of eventsOf(await raw.listen(events[0]!.id))) again.push(event)
+      expect(again.at(-1)?.data).toEqual(events[1]!.data)
+    }
   })
 
   test('does not end the call when it is cut, and the answer is the one of the request', async () => {
