@@ -74,7 +74,9 @@ export class CardSource {
     const { file } = this.#rule.card
     if (file !== undefined) return this.#read(file)
     const urls =
-      this.#rule.card.url === undefined ? wellKnown.map((path) => this.#rule.url + path) : [this.#rule.card.url]
+      this.#rule.card.url === undefined
+        ? wellKnown.map((path) => this.#rule.url.replace(/\/$/, '') + path)
+        : [this.#rule.card.url]
     for (const url of urls) {
       const found = await this.#ask(url)
       if (found) return found
