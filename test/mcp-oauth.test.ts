@@ -1,14 +1,20 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import {
+  ElicitRequestSchema,
   type McpError,
   ToolListChangedNotificationSchema,
   type UrlElicitationRequiredError,
 } from '@modelcontextprotocol/sdk/types.js'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { TestServer } from '../src/mcp/oauth/testing.ts'
-import { eventually, startGateway, type TestGateway } from './gateway.ts'
+import { eventually, startGateway, type TestGateway, type TestRules } from './gateway.ts'
 import { freePort } from './harness.ts'
 
 /** Each user's own authorization at an MCP server, through the whole gateway: clients of both eras, and a browser. */
@@ -196,6 +202,111 @@ describe('a user', () => {
     expect(opened).toHaveLength(1)
     await client.close()
   })
+})
+
+describe('a gateway that everybody reaches by its name', () => {
+  let shared: TestGateway
+  let sign: (claims: object) => Promise<string>
+  const name = 'https://gw.example'
+  const directory = mkdtempSync(join(tmpdir(), 'chaperone-oauth-'))
+
+  beforeAll(async () => {
+    const { publicKey, privateKey } = await generateKeyPair('ES256')
+    const file = join(directory, 'jwks.json')
+    writeFileSync(file, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256' }] }))
+    sign = (claims) =>
+      new SignJWT({ ...claims })
+        .setProtectedHeader({ alg: 'ES256', kid: 'k' })
+        .setIssuer('https://login.example')
+        .setAudience('mcp')
+        .setExpirationTime('5m')
+        .sign(privateKey)
+    shared = await startGateway({
+      listeners: { default: { port: await freePort(), identity: { accept: ['jwt'] } } },
+      identities: { issuers: { corp: { issuer: 'https://login.example', audiences: ['mcp'], jwksFile: file } } },
+      mcp: {
+        publicUrl: name,
+        servers: { notes: { type: 'http', url: `${notes.url}/mcp`, era: 'legacy', credential: { type: 'user' } } },
+        endpoints: { default: {}, scoped: { scopes: ['mcp.use', 'mcp.write'] } },
+      },
+    })
+  })
+  afterAll(async () => {
+    await shared?.stop()
+    rmSync(directory, { recursive: true })
+  })
+
+  test('says where its tokens come from, and which scopes are wanted', async () => {
+    const metadata = await fetch(`${shared.url}/.well-known/oauth-protected-resource/mcp/scoped`)
+    expect(await metadata.json()).toEqual({
+      resource: `${name}/mcp/scoped`,
+      authorization_servers: ['https://login.example'],
+      scopes_supported: ['mcp.use', 'mcp.write'],
+      bearer_methods_supported: ['header'],
+    })
+    const ask = (token?: string) =>
+      fetch(`${shared.url}/mcp/scoped`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        },
+        body: JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'initialize',
+          params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'c', version: '1' } },
+        }),
+      })
+    const where = `resource_metadata="${name}/.well-known/oauth-protected-resource/mcp/scoped"`
+    const bare = await ask()
+    expect(bare.status).toBe(401)
+    expect(bare.headers.get('www-authenticate')).toBe(`Bearer scope="mcp.use mcp.write", ${where}`)
+    const narrow = await ask(await sign({ sub: 'ann', scope: 'mcp.use' }))
+    expect(narrow.status).toBe(403)
+    expect(narrow.headers.get('www-authenticate')).toBe(
+      `Bearer error="insufficient_scope", scope="mcp.use mcp.write", ${where}`,
+    )
+    expect((await ask(await sign({ sub: 'ann', scope: 'mcp.write mcp.use' }))).status).toBe(200)
+  })
+
+  test('wants the code of the page before tokens count', async () => {
+    const token = await sign({ sub: 'ann' })
+    const client = new Client({ name: 'test', version: '1' }, { capabilities: { elicitation: { url: {}, form: {} } } })
+    let code = 'none'
+    const codes = ['WRNG-CODE']
+    client.setRequestHandler(ElicitRequestSchema, () => ({
+      action: 'accept',
+      content: { code: codes.shift() ?? code },
+    }))
+    const requestInit = { headers: { authorization: `Bearer ${token}` } }
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${shared.url}/mcp`), { requestInit }))
+    const browser = new Browser()
+    const here = (url: string) => url.replace(name, shared.url)
+    const page = await browser.ask(here(await pageOf(call(client))))
+    const ticket = /name="ticket" value="([^"]+)"/.exec(page.text)![1]!
+    const { location } = await browser.ask(`${shared.url}/mcp-oauth/start`, { ticket })
+    const done = await browser.ask(here(notes.authorize(location!).href))
+    expect(done.text).toContain('One more step')
+    code = /[B-Z2-9]{4}-[B-Z2-9]{4}/.exec(done.text)![0]
+    // The first answer is wrong, the second is the page's.
+    expect(text(await call(client))).toMatch(/^read with token-\d+$/)
+    expect(codes).toEqual([])
+    await client.close()
+  })
+})
+
+test('docs/mcp-oauth.md: its configuration runs', async () => {
+  const rules = parse(/^```yaml\n(.*?)^```$/ms.exec(readFileSync('docs/mcp-oauth.md', 'utf8'))![1]!) as TestRules
+  for (const name of ['CHAPERONE_SEAL', 'WIKI_CLIENT_SECRET']) process.env[name] = 'k'.repeat(44)
+  const running = await startGateway({ ...rules, listeners: { default: { port: await freePort() } } })
+  try {
+    const document = await fetch(`${running.url}/mcp-oauth/client.json`)
+    expect(await document.json()).toMatchObject({ redirect_uris: ['https://gw.example.com/mcp-oauth/callback'] })
+  } finally {
+    await running.stop()
+  }
 })
 
 describe('what does not lead to a token', () => {
