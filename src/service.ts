@@ -1,3 +1,4 @@
+import { auditLine } from './a2a/audit-line.ts'
 import type { Backend } from './backend.ts'
 import { formatDiagnostics } from './config/format.ts'
 import { loadRuleSet, type RuleFile } from './config/load.ts'
@@ -131,6 +132,10 @@ export class Service {
       pins: this.#pins,
       tokens: backend.tokens,
       mcpFinished: (record) => this.telemetry.mcp(record),
+      a2aFinished: (record) => {
+        if (this.gateway.rules.telemetry.accessLog)
+          log.info(auditLine(record), record.error === undefined ? 'a2a' : 'a2a failed')
+      },
       governance: this.#governance,
       report: (error, requestId) => this.telemetry.report(error, requestId),
       events: {

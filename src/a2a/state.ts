@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises'
+import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { A2aAgentRule, A2aRule } from '../config/a2a.ts'
 import type { Rules } from '../config/schema.ts'
@@ -66,7 +67,7 @@ export class A2aState {
     const { a2a } = rules
     const { report } = this.#options
     const callbacks = this.#callbacks(a2a)
-    const given = signerOf(a2a, this.#options.secrets)
+    const given = signerOf(a2a)
     const signer = async () => given ?? (await this.#processKey())
     const agents = this.#agents(rules)
     const governor = governorOf(governance)
@@ -158,12 +159,12 @@ async function addressesOf(host: string): Promise<string[]> {
 }
 
 /** @throws {RangeError} where the key is none, or not one for the algorithm */
-function signerOf({ signer }: A2aRule, secrets: A2aOptions['secrets']): SigningKey | undefined {
+function signerOf({ signer }: A2aRule): SigningKey | undefined {
   if (!signer) return undefined
   try {
-    return readSigningKey(secrets.resolve(signer.key), signer.algorithm, signer.id)
+    return readSigningKey(readFileSync(signer.keyFile, 'utf8'), signer.algorithm, signer.id)
   } catch (error) {
-    throw new RangeError(`a2a.signer.key: ${(error as Error).message}`)
+    throw new RangeError(`a2a.signer.keyFile: ${(error as Error).message}`)
   }
 }
 

@@ -120,7 +120,7 @@ function announce({ rules, file, revision, demo }: LoadedRules): void {
   say(`Chaperone is ready.
   rules     ${revision !== undefined ? `revision ${revision} of the store` : (file ?? (demo ? 'none, and no provider key is set: a local demo upstream answers' : 'made from the keys in the environment'))}
   agents    ${listeners.map((listener) => `${urlOf(listener)}/v1`).join(', ')}
-  models    ${Object.keys(rules.models).join(', ') || 'none'}${mcpLine(rules, url)}
+  models    ${Object.keys(rules.models).join(', ') || 'none'}${mcpLine(rules, url)}${a2aLine(rules, url)}
   metrics   ${metricsUrl(rules)}
 
 Try it:
@@ -137,12 +137,19 @@ function mcpLine({ mcp }: Rules, url: string): string {
   return `\n  mcp       ${paths.map((path) => url + path).join(', ')} (${servers.join(', ')})`
 }
 
+/** Where agents are, for those who delegate to them. */
+function a2aLine({ a2a }: Rules, url: string): string {
+  const agents = Object.keys(a2a.agents)
+  return agents.length === 0 ? '' : `\n  a2a       ${agents.map((name) => `${url}/a2a/${name}`).join(', ')}`
+}
+
 function tryIt(rules: Rules, url: string): string {
   if (Object.keys(rules.models).length > 0)
     return `  curl ${url}/v1/chat/completions -H 'content-type: application/json' \\
     -d '{"model": "${exampleModel(rules)}", "messages": [{"role": "user", "content": "Hello"}]}'`
   if (Object.keys(rules.mcp.servers).length > 0)
     return `  npx @modelcontextprotocol/inspector --cli ${url}/mcp --transport http --method tools/list`
+  if (Object.keys(rules.a2a.agents).length > 0) return `  curl ${url}/a2a`
   return `  curl ${url}/`
 }
 

@@ -20,7 +20,7 @@ test('little has to be said', () => {
 
 test('much may be', () => {
   const rules = {
-    signer: { key: '${file:/run/secrets/a2a.pem}', id: 'k1' },
+    signer: { keyFile: '/run/key.pem', id: 'k1' },
     agents: {
       billing: {
         url: 'https://billing.example.com',

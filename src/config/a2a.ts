@@ -136,7 +136,10 @@ const agent = z
 
 const signer = z
   .strictObject({
-    key: secret.describe('A reference to the private key (PKCS #8, PEM)'),
+    keyFile: z
+      .string()
+      .min(1)
+      .describe('A file with the private key (PKCS #8, PEM), read when the rules are put into force'),
     id: z
       .string()
       .regex(/^[a-zA-Z0-9._-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores')

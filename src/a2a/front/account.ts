@@ -1,9 +1,11 @@
 import type { Identity } from '../../identity/identity.ts'
+import type { JsonObject } from '../../json.ts'
 import type { A2aCall, A2aRefusal } from '../call.ts'
 import type { Standing } from '../delegation/standing.ts'
 import type { A2aError } from '../errors.ts'
-import type { Wire } from '../operations.ts'
+import type { A2aOperation, Wire } from '../operations.ts'
 import type { A2aRecord } from '../record.ts'
+import { stateIn, subjectsOf } from '../tasks/guard.ts'
 
 /** Who asks, and how the request came. */
 export interface Asker {
@@ -28,11 +30,11 @@ export class Account {
   readonly #traceparent: string | undefined
   readonly #finished: (record: A2aRecord) => void
   #told = false
+  #taskId: string | undefined
+  #contextId: string | undefined
+  #state: string | undefined
   standing: Standing | undefined
   via: Wire | undefined
-  taskId: string | undefined
-  contextId: string | undefined
-  state: string | undefined
   events: number | undefined
 
   constructor(
@@ -48,9 +50,17 @@ export class Account {
     this.#traceparent = traceparent
     this.#finished = finished
     if (call.type === 'call') {
-      this.taskId = call.taskId
-      this.contextId = call.contextId
+      this.#taskId = call.taskId
+      this.#contextId = call.contextId
     }
+  }
+
+  /** Takes from a result or an event what it says of the task that the call is about. */
+  saw(operation: A2aOperation, value: JsonObject): void {
+    const [subject] = subjectsOf(operation, value)
+    this.#taskId ??= subject?.taskId
+    this.#contextId ??= subject?.contextId
+    this.#state = stateIn(operation, value) ?? this.#state
   }
 
   /** @param error what the client was told instead of a result. @param aborted the client went away before the end */
@@ -73,9 +83,9 @@ export class Account {
       depth: this.standing?.parent?.actors.length ?? 0,
       root: this.standing?.parent?.root,
       skill: call?.skill?.slice(0, 200),
-      taskId: this.taskId?.slice(0, 200),
-      contextId: this.contextId?.slice(0, 200),
-      state: this.state,
+      taskId: this.#taskId?.slice(0, 200),
+      contextId: this.#contextId?.slice(0, 200),
+      state: this.#state,
       events: this.events,
       error: error?.kind,
       rule: error?.rule,

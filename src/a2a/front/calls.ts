@@ -11,7 +11,7 @@ import { delegationHeader } from '../delegation/token.ts'
 import { A2aError } from '../errors.ts'
 import type { Wanted } from '../governed.ts'
 import { guardEvents, guardParams, guardResult } from '../guarded/guarded.ts'
-import { stateIn, TaskGuard } from '../tasks/guard.ts'
+import { TaskGuard } from '../tasks/guard.ts'
 import { Account, type Asker } from './account.ts'
 import type { Cards } from './cards.ts'
 import type { A2aContext, Offered } from './context.ts'
@@ -157,7 +157,7 @@ export class Calls {
     if (answered.extensions !== undefined)
       reply.headers([[call.version === '1.0' ? 'a2a-extensions' : 'x-a2a-extensions', answered.extensions]])
     const seen = async (value: JsonObject) => {
-      account.state = stateIn(call.operation, value) ?? account.state
+      account.saw(call.operation, value)
       if (call.operation === 'getExtendedCard') return this.#cards.extended(incoming, offered, value, incoming.base)
       return guard.shown(call.operation, value)
     }
