@@ -50,6 +50,7 @@ export class A2aState {
   readonly #owners: Owners
   readonly #keySets: KeySets
   #kept: ReadonlyMap<string, Offered> = new Map()
+  #places: OwnPlaces | undefined
   #ownKey: Promise<SigningKey> | undefined
 
   constructor(options: A2aOptions) {
@@ -107,13 +108,16 @@ export class A2aState {
 
   /** Agents whose rule has not changed keep their cards and tokens. */
   #agents(rules: Rules): ReadonlyMap<string, Offered> {
-    const own = ownUrls(rules)
+    const places = ownPlaces(rules)
+    const own = (url: URL) => isOwn(places, url)
+    const kept = isDeepStrictEqual(places, this.#places) ? this.#kept : new Map<string, Offered>()
     const next = new Map<string, Offered>()
     for (const [name, rule] of Object.entries(rules.a2a.agents)) {
-      const before = this.#kept.get(name)
+      const before = kept.get(name)
       next.set(name, before && isDeepStrictEqual(before.agent.rule, rule) ? before : this.#agent(name, rule, own))
     }
     this.#kept = next
+    this.#places = places
     return next
   }
 
@@ -168,13 +172,22 @@ function signerOf({ signer }: A2aRule): SigningKey | undefined {
   }
 }
 
-/** Whether a URL is this gateway's own, as far as that can be told: it would ask itself for ever. */
-function ownUrls({ a2a, listeners }: Rules): (url: URL) => boolean {
-  const base = a2a.baseUrl === undefined ? undefined : new URL(a2a.baseUrl).origin
-  const ports = new Set(Object.values(listeners).map(({ port }) => port))
-  return (url) => {
-    const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
-    const here = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
-    return url.origin === base || (here && ports.has(port))
+/** Where the gateway itself can be asked, as far as that can be told. */
+interface OwnPlaces {
+  readonly origin: string | undefined
+  readonly ports: readonly number[]
+}
+
+function ownPlaces({ a2a, listeners }: Rules): OwnPlaces {
+  return {
+    origin: a2a.baseUrl === undefined ? undefined : new URL(a2a.baseUrl).origin,
+    ports: Object.values(listeners).map(({ port }) => port),
   }
+}
+
+/** Whether a URL is this gateway's own: it would ask itself for ever. */
+function isOwn({ origin, ports }: OwnPlaces, url: URL): boolean {
+  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
+  const here = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
+  return url.origin === origin || (here && ports.includes(port))
 }
