@@ -58,6 +58,7 @@ export class KeptStream implements ReplySink {
   #upstream: UpstreamPosition | undefined
   #ended = false
   #forgotten = false
+  #dropped = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(parts: KeptStreamParts) {
@@ -130,9 +131,9 @@ export class KeptStream implements ReplySink {
     if (this.#target !== target) return
     this.#target = undefined
     if (this.#ended) return
-    if (!this.#resumable) this.#release(new Error('the client went away'))
-    else if (this.#upstream) this.#release(new Detached())
-    else this.#forgetLater()
+    if (this.#upstream && this.#last > 0) this.#release(new Detached())
+    else if (this.#resumable) this.#forgetLater()
+    else this.#release(new Error('the client went away'))
   }
 
   /**
@@ -159,6 +160,7 @@ export class KeptStream implements ReplySink {
   drop(): void {
     if (!this.#target || this.#ended) this.#release(new Error('there are too many streams'))
     else {
+      this.#dropped = true
       this.#parts.held(-this.#characters)
       this.#events = []
       this.#characters = 0
@@ -166,7 +168,7 @@ export class KeptStream implements ReplySink {
   }
 
   get #resumable(): boolean {
-    return this.#isStream && this.#last > 0
+    return this.#isStream && this.#last > 0 && !this.#dropped
   }
 
   #event(text: string): void {
@@ -176,12 +178,13 @@ export class KeptStream implements ReplySink {
     const id = this.#parts.seal({ stream: this.id, number, request, upstream: this.#upstream })
     const whole = `id: ${id}\n${text}`
     this.#events.push({ number, text: whole })
+    this.#target?.write(whole)
+    if (this.#dropped) return
     const before = this.#characters
     this.#characters += whole.length
     while (this.#events.length > mostEvents || (this.#characters > mostCharacters && this.#events.length > 1))
       this.#characters -= this.#events.shift()!.text.length
     this.#parts.held(this.#characters - before)
-    this.#target?.write(whole)
   }
 
   #forgetLater(): void {

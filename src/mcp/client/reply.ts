@@ -42,8 +42,10 @@ export class Reply {
   }
 
   /** From now on all goes through another sink, before anything was written. @param make given where it went until now */
-  through(make: (sink: ReplySink) => ReplySink): void {
-    this.#sink = make(this.#sink)
+  through<S extends ReplySink>(make: (sink: ReplySink) => S): S {
+    const made = make(this.#sink)
+    this.#sink = made
+    return made
   }
 
   /** Events as text, as they are. */

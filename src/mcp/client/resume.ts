@@ -82,30 +82,26 @@ export class ResumableStreams {
    * @param gone aborted when the connection is gone
    */
   keep(bound: string, request: RequestId | undefined, primes: boolean, reply: Reply, gone: AbortSignal): Keeping {
-    const keeping: { stream: KeptStream; call: ResumedCall | undefined } = {
-      stream: undefined as unknown as KeptStream,
-      call: undefined,
-    }
-    reply.through((sink) => {
-      keeping.stream = new KeptStream({
-        id: randomBytes(9).toString('base64url'),
-        request,
-        primes,
-        sink,
-        seal: (position) => this.#seal(bound, position, keeping.call),
-        begun: (stream) => {
-          if (this.#streams.size >= mostStreams) this.#dropOldest()
-          this.#streams.set(stream.id, stream)
-        },
-        held: (difference) => {
-          this.#characters += difference
-          if (difference > 0 && this.#characters > mostCharacters) this.#dropOldest()
-        },
-        forgotten: ({ id }) => this.#streams.delete(id),
-      })
-      return keeping.stream
-    })
-    const { stream } = keeping
+    const stream = reply.through(
+      (sink) =>
+        new KeptStream({
+          id: randomBytes(9).toString('base64url'),
+          request,
+          primes,
+          sink,
+          seal: (position) => this.#seal(bound, position, keeping.call),
+          begun: (begun) => {
+            if (this.#streams.size >= mostStreams) this.#dropOldest()
+            this.#streams.set(begun.id, begun)
+          },
+          held: (difference) => {
+            this.#characters += difference
+            if (difference > 0 && this.#characters > mostCharacters) this.#dropOldest()
+          },
+          forgotten: ({ id }) => this.#streams.delete(id),
+        }),
+    )
+    const keeping: Keeping = { stream, call: undefined }
     if (gone.aborted) stream.detach()
     else gone.addEventListener('abort', () => stream.detach(), { once: true })
     return keeping
@@ -172,9 +168,10 @@ export class ResumableStreams {
 
   /** One that is still connected goes on, but cannot be resumed. */
   #dropOldest(): void {
-    const [id, stream] = this.#streams.entries().next().value!
-    this.#streams.delete(id)
-    stream.drop()
+    const oldest = this.#streams.values().next().value
+    if (!oldest) return
+    this.#streams.delete(oldest.id)
+    oldest.drop()
   }
 
   #seal(bound: string, { stream, number, request, upstream }: EventPosition, call: ResumedCall | undefined): string {
