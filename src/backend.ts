@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Owners } from './a2a/tasks/owners.ts'
+import { RedisOwners } from './a2a/tasks/redis-owners.ts'
 import { FileKeyStore } from './identity/file-key-store.ts'
 import type { KeyStore } from './identity/key-store.ts'
 import { MemoryKeyStore } from './identity/memory-key-store.ts'
@@ -44,6 +46,8 @@ export interface Backend {
   readonly pins: PinStore
   /** What users authorized at MCP servers. */
   readonly tokens: TokenStore
+  /** Whose tasks of agents are whose; none: as the process knows. */
+  readonly taskOwners?: Owners | undefined
   /** Usage and decisions. */
   readonly books: Books
   /** Where usage is until the books have it; none where they are in memory anyway. */
@@ -117,6 +121,7 @@ export async function sharedBackend(
       keys,
       pins,
       tokens: new RedisTokenStore(client, tenant),
+      taskOwners: new RedisOwners(client, tenant),
       authority: new RedisAuthority(client, tenant),
       sidecar,
       journal: new FileJournal(join(state, 'settled.jsonl'), sidecar, (write) => new Soon(write, journalMs)),

@@ -131,6 +131,7 @@ export class Service {
       },
       pins: this.#pins,
       tokens: backend.tokens,
+      taskOwners: backend.taskOwners,
       mcpFinished: (record) => this.telemetry.mcp(record),
       a2aFinished: (record) => {
         if (this.gateway.rules.telemetry.accessLog)

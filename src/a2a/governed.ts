@@ -105,8 +105,5 @@ function factsOf(governance: Governance, asker: Asker, { agent, operation, skill
   return facts
 }
 
-/** Tells who a request comes from. */
-export interface Gate {
-  listenerOf(port: number): string
-  identify(listener: string, headers: ReadonlyMap<string, string>): ReturnType<Governance['identify']>
-}
+/** Tells who a request comes from. What it was delegated is looked at with the call. */
+export type Gate = Pick<Governance, 'listenerOf' | 'authenticate'>

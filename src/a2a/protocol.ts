@@ -47,7 +47,7 @@ export class A2aProtocol implements Protocol {
     if (path === keySetPath) return this.#keySet(request)
     const { gate } = this.#parts
     const listener = gate.listenerOf(request.port)
-    const identity = gate.identify(listener, request.headers)
+    const identity = gate.authenticate(listener, request.headers)
     return identity instanceof Promise
       ? identity.then((known) => this.#identified(request, listener, known))
       : this.#identified(request, listener, identity)

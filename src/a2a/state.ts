@@ -14,6 +14,7 @@ import type { Topology } from '../protocol.ts'
 import { Agent } from './agent/agent.ts'
 import { placesOf } from './agent/places.ts'
 import { type Callbacks, checkedCallbacks, noCallbacks, offersPush } from './callbacks.ts'
+import { delegationReader } from './delegation/reader.ts'
 import { Delegations } from './delegation/standing.ts'
 import { verifierOf } from './delegation/trust.ts'
 import { Calls } from './front/calls.ts'
@@ -72,14 +73,16 @@ export class A2aState {
     const signer = async () => given ?? (await this.#processKey())
     const agents = this.#agents(rules)
     const governor = governorOf(governance)
+    const delegations = new Delegations<Facts>(a2a, {
+      compile: (expression, otherwise) => compiler.condition(expression, otherwise),
+      verify: verifierOf(a2a.delegation, signer, this.#keySets),
+      signer,
+    })
+    governance.readDelegation = delegationReader(delegations)
     const context: A2aContext = {
       agents,
       governor,
-      delegations: new Delegations<Facts>(a2a, {
-        compile: (expression, otherwise) => compiler.condition(expression, otherwise),
-        verify: verifierOf(a2a.delegation, signer, this.#keySets),
-        signer,
-      }),
+      delegations,
       owners: this.#owners,
       callbacks,
       finished: this.#options.finished ?? (() => undefined),

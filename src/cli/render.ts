@@ -2,7 +2,7 @@ import { bootstrap } from '../envoy/bootstrap.ts'
 import type { Transport } from '../envoy/server.ts'
 import { resourceTypes } from '../envoy/xds/registry.ts'
 import { encodeConfig, envoyConfig } from '../envoy/xds/resources.ts'
-import { withMcp } from '../gateway.ts'
+import { withA2a, withMcp } from '../gateway.ts'
 import { HealthBook } from '../llm/balance.ts'
 import { compileLlm } from '../llm/compile.ts'
 import { ExpressionCompiler } from '../policy/expression.ts'
@@ -41,7 +41,7 @@ export async function render(
       new HealthBook(),
       new ExpressionCompiler(Object.keys(rules.budgets)),
     )
-    const config = envoyConfig(rules, withMcp(llm.topology, rules.mcp), options.socket)
+    const config = envoyConfig(rules, withA2a(withMcp(llm.topology, rules.mcp), rules.a2a), options.socket)
     encodeConfig(config)
     const resources = Object.fromEntries(resourceTypes.map((type) => [type, [...config[type].values()]]))
     write(`${JSON.stringify(resources, null, 2)}\n`)

@@ -3,7 +3,7 @@ import { expression, name, secret } from './primitives.ts'
 
 /** How much may be used: rates, concurrency, budgets. */
 
-export const dimensions = ['organization', 'team', 'user', 'key', 'model', 'listener'] as const
+export const dimensions = ['organization', 'team', 'user', 'key', 'model', 'listener', 'tree'] as const
 
 const by = z
   .array(

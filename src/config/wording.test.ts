@@ -20,7 +20,7 @@ function findingsIn(text: string): string[] {
 
 const types = 'one of openai, azure-openai, anthropic, gemini, vertex, bedrock, openai-compatible'
 const detectors = 'one of card, iban, email, phone, secret, or a mapping with regex, label'
-const dimensions = 'one of organization, team, user, key, model, listener, or a mapping with expression'
+const dimensions = 'one of organization, team, user, key, model, listener, tree, or a mapping with expression'
 
 describe('each mistake is one sentence that says what to write', () => {
   test.each([

@@ -1,6 +1,7 @@
 import type { Rules } from '../config/schema.ts'
 import type { GuardSession } from '../guards/guards.ts'
-import type { Identity, Unidentified } from '../identity/identity.ts'
+import { delegationHeader } from '../identity/credentials.ts'
+import { type Identity, isUnidentified, type Unidentified } from '../identity/identity.ts'
 import type { Admission, Use } from '../limits/admission.ts'
 import type { Facts } from '../policy/facts.ts'
 import type { Policies } from '../policy/policies.ts'
@@ -14,6 +15,9 @@ export interface Identifier {
     nowMs: number,
   ): Maybe<Identity | Unidentified>
 }
+
+/** Reads what a caller was delegated. @returns the caller with that, as far as the rights of those before it reach */
+export type ReadDelegation = (identity: Identity, token: string) => Promise<Identity | Unidentified>
 
 /** Says whether limits and budgets have room for a request. */
 export interface Metering {
@@ -45,6 +49,8 @@ export class Governance {
   readonly #metering: Metering
   readonly #listeners: ReadonlyMap<number, string>
   readonly #firstListener: string
+  /** Set once agents are known; undefined: delegations are of no account. */
+  readDelegation: ReadDelegation | undefined
 
   constructor(
     rules: Pick<Rules, 'listeners'>,
@@ -76,7 +82,20 @@ export class Governance {
     return this.#listeners.get(port) ?? this.#firstListener
   }
 
+  /** Who it is, and for whom it works. */
   identify(listener: string, headers: ReadonlyMap<string, string>): Maybe<Identity | Unidentified> {
+    const known = this.authenticate(listener, headers)
+    const token = this.readDelegation && headers.get(delegationHeader)
+    return token === undefined ? known : this.#delegated(known, token)
+  }
+
+  async #delegated(known: Maybe<Identity | Unidentified>, token: string): Promise<Identity | Unidentified> {
+    const identity = await known
+    return isUnidentified(identity) ? identity : this.readDelegation!(identity, token)
+  }
+
+  /** Who it is, whatever it was delegated. */
+  authenticate(listener: string, headers: ReadonlyMap<string, string>): Maybe<Identity | Unidentified> {
     return this.#identifier.identify({ listener, headers }, Date.now())
   }
 

@@ -2,6 +2,9 @@ import type { ListenerIdentityRule } from '../config/identities.ts'
 import { looksLikeKey } from './key-text.ts'
 import { looksLikeToken } from './tokens.ts'
 
+/** The header that shows what a caller was delegated, beside its own credentials. */
+export const delegationHeader = 'chaperone-delegation'
+
 /** Where credentials may stand. A query parameter is no such place: addresses end up in logs and histories. */
 
 /** Nobody else's: what stands here is meant for us. */

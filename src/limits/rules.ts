@@ -128,6 +128,7 @@ function subject(rule: LimitRule | BudgetRule, compile: CompileExpression): (fac
 
 const named = {
   organization: ({ identity }: Facts) => identity.organization,
+  tree: ({ identity }: Facts) => identity.delegation?.tree,
   team: ({ identity }: Facts) => identity.team,
   user: ({ identity }: Facts) => identity.user,
   key: ({ identity }: Facts) => identity.key,

@@ -37,6 +37,7 @@ const removedRequestHeaders: readonly string[] = [
   'accept-encoding',
   'expect',
   'x-forwarded-client-cert',
+  'chaperone-delegation',
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-envoy-external-address',

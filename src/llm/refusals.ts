@@ -7,9 +7,14 @@ import { ApiError } from './errors.ts'
 /** What the rules refuse, as errors of the LLM APIs: whose rule it was, and what to do. */
 
 export function notIdentified({ status, code, message }: Unidentified): ApiError {
-  return status === 401
-    ? new ApiError(401, 'authentication_error', message, { code, headers: [['www-authenticate', 'Bearer']] })
-    : new ApiError(503, 'overloaded_error', message, { code })
+  switch (status) {
+    case 401:
+      return new ApiError(401, 'authentication_error', message, { code, headers: [['www-authenticate', 'Bearer']] })
+    case 403:
+      return new ApiError(403, 'permission_error', message, { code })
+    case 503:
+      return new ApiError(503, 'overloaded_error', message, { code })
+  }
 }
 
 export function notAllowed(verdict: Verdict & { effect: 'deny' }): ApiError {

@@ -34,6 +34,8 @@ class RequestView {
   }
 }
 
+const none: readonly string[] = []
+
 class IdentityView {
   readonly #identity: Facts['identity']
   constructor(identity: Facts['identity']) {
@@ -59,6 +61,15 @@ class IdentityView {
   }
   get claims(): Readonly<Record<string, unknown>> {
     return this.#identity.claims
+  }
+  get tree(): string {
+    return this.#identity.delegation?.tree ?? ''
+  }
+  get onBehalfOf(): string {
+    return this.#identity.delegation?.subject ?? ''
+  }
+  get chain(): readonly string[] {
+    return this.#identity.delegation?.chain ?? none
   }
 }
 
@@ -144,6 +155,9 @@ export const environment = new Environment({
       organization: 'string',
       key: 'string',
       claims: 'map<string, dyn>',
+      tree: 'string',
+      onBehalfOf: 'string',
+      chain: 'list<string>',
     },
   })
   .registerType('Tool', {

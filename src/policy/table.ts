@@ -38,6 +38,9 @@ export const tableCase = z
         organization: z.string().optional(),
         key: z.string().optional(),
         claims: z.record(z.string(), z.json()).optional(),
+        tree: z.string().optional(),
+        onBehalfOf: z.string().optional(),
+        chain: z.array(z.string()).optional(),
       })
       .optional(),
     model: z.string().optional(),
@@ -71,7 +74,7 @@ export function runTable(cases: readonly TableCase[], policies: Policies): CaseR
     const facts = factsOf({
       ...rest,
       request: withoutUndefined(request ?? {}),
-      identity: withoutUndefined(identity ?? {}),
+      identity: identityOf(identity ?? {}),
       now: now === undefined ? undefined : new Date(now),
     })
     const { verdict, steps } = policies.explain(facts)
@@ -79,6 +82,15 @@ export function runTable(cases: readonly TableCase[], policies: Policies): CaseR
     const expected = policy === undefined ? expect : `${expect} by ${policy}`
     return { name, passed: right, verdict, steps, ...(!right && { expected }) }
   })
+}
+
+/** Who works for others is said in the words of the variables. */
+function identityOf({ tree, onBehalfOf, chain, ...rest }: NonNullable<TableCase['identity']>) {
+  const inTree = tree !== undefined || onBehalfOf !== undefined || chain !== undefined
+  return {
+    ...withoutUndefined(rest),
+    ...(inTree && { delegation: { tree: tree ?? '', subject: onBehalfOf ?? '', chain: chain ?? [] } }),
+  }
 }
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> }

@@ -3,7 +3,7 @@ import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Identity } from '../../identity/identity.ts'
 import { extendChain, longestChain, readActors, writeActors } from './chain.ts'
-import { allows, intersection, type Rights, restricted } from './rights.ts'
+import { allows, delegated, intersection, type Rights } from './rights.ts'
 import {
   type DelegationSigner,
   type DelegationTrust,
@@ -98,9 +98,18 @@ describe('rights', () => {
       mayUseModel: (model) => model !== 'gpt-5',
       mayUseServer: () => true,
     }
-    const bounded = restricted(identity, { models: ['gpt-*'], servers: [] })
+    const bounded = delegated(identity, {
+      id: 'd',
+      subject: 'key:p',
+      actors: ['key:p'],
+      callee: 'planner',
+      root: 'tree-1',
+      rights: { models: ['gpt-*'], servers: [] },
+      expires: 0,
+    })
     expect(['gpt-4o', 'gpt-5', 'claude-3'].map((model) => bounded.mayUseModel(model))).toEqual([true, false, false])
     expect(bounded.mayUseServer('files')).toBe(false)
+    expect(bounded.delegation).toEqual({ tree: 'tree-1', subject: 'key:p', chain: ['key:p'] })
   })
 })
 

@@ -1,4 +1,5 @@
 import type { Identity } from '../../identity/identity.ts'
+import type { Delegation } from './token.ts'
 
 /**
  * What a delegate may use at most. Names, where a `*` may stand at the end; an absent list bounds nothing, an empty one
@@ -49,10 +50,11 @@ function matches(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name
 }
 
-/** The identity of a delegate: its own, as far as the chain's rights reach. */
-export function restricted(identity: Identity, rights: Rights): Identity {
+/** The identity of a delegate: its own, as far as the chain's rights reach, and for whom it works. */
+export function delegated(identity: Identity, { rights, root, subject, actors }: Delegation): Identity {
   return {
     ...identity,
+    delegation: { tree: root, subject, chain: actors },
     mayUseModel: (model) => identity.mayUseModel(model) && allows(rights, 'models', model),
     mayUseServer: (server) => identity.mayUseServer(server) && allows(rights, 'servers', server),
   }

@@ -20,8 +20,6 @@ import { intersection, type Rights, rightKinds } from './rights.ts'
  * that agent alone, beside its own credentials: who steals it cannot use it without being that agent.
  */
 
-/** The header it travels in. */
-export const delegationHeader = 'chaperone-delegation'
 /** Keeps any other token of the same signer from being taken for one. */
 const tokenType = 'chaperone-delegation+jwt'
 const longestToken = 16_384

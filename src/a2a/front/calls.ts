@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { GuardSession } from '../../guards/guards.ts'
+import { delegationHeader } from '../../identity/credentials.ts'
 import type { JsonObject } from '../../json.ts'
 import { chooseInterface } from '../agent/choose.ts'
 import { AgentCredentials } from '../agent/credentials.ts'
 import { exchange } from '../agent/exchange.ts'
 import { type A2aCall, type A2aRefusal, classify } from '../call.ts'
 import { withCallbacks } from '../callbacks.ts'
+import { delegated } from '../delegation/rights.ts'
 import { callerKey, type Passage } from '../delegation/standing.ts'
-import { delegationHeader } from '../delegation/token.ts'
 import { A2aError } from '../errors.ts'
 import type { Wanted } from '../governed.ts'
 import { guardEvents, guardParams, guardResult } from '../guarded/guarded.ts'
@@ -104,15 +105,16 @@ export class Calls {
       })
     const standing = await delegations.standingOf(incoming.identity, headers.get(delegationHeader))
     account.standing = standing
+    const known = standing.parent ? { ...incoming, identity: delegated(incoming.identity, standing.parent) } : incoming
     const wanted: Wanted = {
       agent: agent.name,
       operation: call.operation,
       skill: call.skill ?? '',
       depth: standing.parent?.actors.length ?? 0,
     }
-    governor.judge(incoming, wanted)
-    const passage = delegations.passage(incoming.identity, standing, agent.name, () => governor.facts(incoming, wanted))
-    const admitted = await governor.admit(incoming, wanted)
+    governor.judge(known, wanted)
+    const passage = delegations.passage(incoming.identity, standing, agent.name, () => governor.facts(known, wanted))
+    const admitted = await governor.admit(known, wanted)
     try {
       reply.headers(admitted.headers)
       await this.#ask(incoming, offered, call, headers, {
@@ -120,7 +122,7 @@ export class Calls {
         reply,
         passage,
         gone,
-        guards: governor.guards(incoming, wanted),
+        guards: governor.guards(known, wanted),
       })
     } finally {
       admitted.release()

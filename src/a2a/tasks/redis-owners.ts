@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import type { OwnedKind, Owners } from './owners.ts'
 
 /** How long an owner is remembered after it was last asked about, s. */
@@ -7,11 +7,11 @@ const lifetimeS = 30 * 24 * 60 * 60
 
 /** Owners in Redis, for all replicas. A Redis that is away is an error: whose a task is must not be guessed. */
 export class RedisOwners implements Owners {
-  readonly #client: Redis
+  readonly #client: Redis | Cluster
   readonly #prefix: string
 
   /** @param tenant whose rules they are: the part of the keys that keeps tenants apart */
-  constructor(client: Redis, tenant: string) {
+  constructor(client: Redis | Cluster, tenant: string) {
     this.#client = client
     this.#prefix = `chaperone:{${tenant}}:a2a:owner:`
   }

@@ -10,7 +10,7 @@ export interface OwnPath {
 }
 
 /** The paths that the service answers itself under these rules, on listeners that serve AI. */
-export function aiPaths({ models, mcp }: Pick<Rules, 'models' | 'mcp'>): OwnPath[] {
+export function aiPaths({ models, mcp, a2a }: Pick<Rules, 'models' | 'mcp' | 'a2a'>): OwnPath[] {
   const llm: OwnPath[] = [
     ...['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/v1/responses'].map((path) => ({
       path,
@@ -22,6 +22,12 @@ export function aiPaths({ models, mcp }: Pick<Rules, 'models' | 'mcp'>): OwnPath
     ...(Object.keys(models).length > 0 ? llm : []),
     ...(Object.keys(mcp.servers).length > 0
       ? ['/mcp', '/mcp-oauth', '/.well-known/oauth-protected-resource'].map((path) => ({ path, below: true }))
+      : []),
+    ...(Object.keys(a2a.agents).length > 0
+      ? [
+          { path: '/a2a', below: true },
+          { path: '/.well-known/jwks.json', below: false },
+        ]
       : []),
   ]
 }

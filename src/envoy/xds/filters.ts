@@ -18,6 +18,7 @@ export const decideHeaders: readonly string[] = [
   'content-encoding',
   'traceparent',
   'x-forwarded-client-cert',
+  'chaperone-delegation',
   'anthropic-version',
   'anthropic-beta',
   'openai-beta',
