@@ -134,6 +134,7 @@ export class Service {
       taskOwners: backend.taskOwners,
       mcpFinished: (record) => this.telemetry.mcp(record),
       a2aFinished: (record) => {
+        this.telemetry.a2a(record)
         if (this.gateway.rules.telemetry.accessLog)
           log.info(auditLine(record), record.error === undefined ? 'a2a' : 'a2a failed')
       },

@@ -152,6 +152,23 @@ test('docs/observability.md has every metric, and no other', async () => {
     startMs: 0,
     durationMs: 1,
   })
+  metrics.a2a({
+    requestId: 'r1',
+    agent: 'billing',
+    operation: 'sendMessage',
+    binding: 'jsonrpc',
+    version: '1.0',
+    caller: { identity: 'key', subject: 'k', listener: 'default' },
+    from: 'planner',
+    depth: 1,
+    root: 'tree-1',
+    taskId: 't',
+    contextId: 'c',
+    error: 'budgetExhausted',
+    aborted: false,
+    startMs: Date.now() - 20,
+    durationMs: 20,
+  })
   metrics.pin({ server: 's', why: 'new', held: true })
   const rendered = [...(await metrics.render()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
   const documented = [

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Attributes, ObservableResult } from '@opentelemetry/api'
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
+import type { A2aRecord } from '../a2a/record.ts'
 import { type Histogram, Histograms } from './histograms.ts'
 import type { Caller, McpRecord, RefusalRecord, RequestRecord } from './record.ts'
 
@@ -88,6 +89,8 @@ export class Metrics {
   readonly #mcp = new Totals()
   readonly #pins = new Totals()
   readonly #mcpSeconds = new Totals()
+  readonly #a2a = new Totals()
+  readonly #a2aSeconds = new Totals()
   readonly #duration: Histogram
   readonly #firstToken: Histogram
   readonly #perToken: Histogram
@@ -144,6 +147,8 @@ export class Metrics {
     counter('chaperone.mcp.requests', 'Finished MCP requests', this.#mcp)
     counter('chaperone.mcp.pins', 'Tools that are not as they were approved', this.#pins)
     counter('chaperone.mcp.seconds', 'Time that MCP requests took, in all', this.#mcpSeconds)
+    counter('chaperone.a2a.calls', 'Finished calls of agents', this.#a2a)
+    counter('chaperone.a2a.seconds', 'Time that calls of agents took, in all', this.#a2aSeconds)
     counter('chaperone.attempts', 'Attempts at targets, by what came of them', this.#attempts)
     counter('chaperone.rules.changes', 'Changes of the rules, by how they went', this.#ruleChanges)
     gauge('chaperone.rules.revision', 'Rules that have been in force since the start, counted', (result) =>
@@ -222,6 +227,16 @@ export class Metrics {
     const attributes = () => ({ endpoint, method: known, era, server, reason })
     this.#mcp.add(key, 1, attributes)
     this.#mcpSeconds.add(key, durationMs / 1000, attributes)
+  }
+
+  a2a(record: A2aRecord): void {
+    const { agent, binding, version, from = '', durationMs } = record
+    const operation: string = record.operation ?? 'unknown'
+    const error: string = record.error ?? ''
+    const key = `${agent}\n${operation}\n${binding}\n${version}\n${from}\n${error}`
+    const attributes = () => ({ agent, operation, binding, version, from, error })
+    this.#a2a.add(key, 1, attributes)
+    this.#a2aSeconds.add(key, durationMs / 1000, attributes)
   }
 
   /** A tool that is not as it was approved was seen for the first time. */

@@ -1,3 +1,4 @@
+import type { A2aRecord } from '../a2a/record.ts'
 import type { TelemetryRule } from '../config/schema.ts'
 import { createLog, type Log } from './log.ts'
 import { Metrics, type UpstreamHealth } from './metrics.ts'
@@ -78,6 +79,12 @@ export class Telemetry {
     this.metrics.mcp(record)
     this.log.mcp(record)
     this.#traces?.mcp(record)
+  }
+
+  /** Takes a finished call of an agent; its line in the log is the service's affair. */
+  a2a(record: A2aRecord): void {
+    this.metrics.a2a(record)
+    this.#traces?.a2a(record)
   }
 
   /** @param requestId empty where it was beside any request */

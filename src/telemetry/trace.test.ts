@@ -141,3 +141,43 @@ test('an MCP request is a span of the trace that its client names, by the conven
     'chaperone.mcp.server': 'github',
   })
 })
+
+test('a call of an agent is a span of the trace that its client names, with the tree that it is in', async () => {
+  traces.a2a({
+    requestId: 'r1',
+    agent: 'billing',
+    operation: 'sendMessage',
+    binding: 'jsonrpc',
+    version: '1.0',
+    caller: { identity: 'key', subject: 'k', listener: 'default' },
+    from: 'planner',
+    depth: 1,
+    root: 'tree-1',
+    taskId: 't',
+    contextId: 'c',
+    error: 'budgetExhausted',
+    aborted: false,
+    startMs: Date.now() - 20,
+    durationMs: 20,
+    traceparent,
+  })
+  await traces.stop()
+  expect(spans).toHaveLength(1)
+  const [span] = spans
+  expect(span).toMatchObject({
+    name: 'invoke_agent billing',
+    traceId: '0af7651916cd43dd8448eb211c80319c',
+    parentSpanId: 'b7ad6b7169203331',
+    status: { code: 2 },
+  })
+  const attributes = Object.fromEntries(span!.attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
+  expect(attributes).toMatchObject({
+    'gen_ai.operation.name': 'invoke_agent',
+    'gen_ai.agent.name': 'billing',
+    'gen_ai.conversation.id': 'c',
+    'chaperone.a2a.operation': 'sendMessage',
+    'chaperone.a2a.from': 'planner',
+    'chaperone.tree': 'tree-1',
+    'error.type': 'budgetExhausted',
+  })
+})

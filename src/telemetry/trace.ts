@@ -15,6 +15,7 @@ import {
   ParentBasedSampler,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-node'
+import type { A2aRecord } from '../a2a/record.ts'
 import { ReportingExporter } from './exporter.ts'
 import type { McpRecord, RequestRecord } from './record.ts'
 
@@ -115,6 +116,40 @@ export class Traces {
     const error = reason ?? (toolError ? 'tool_error' : undefined)
     if (error !== undefined) {
       span.setAttribute('error.type', error)
+      span.setStatus({ code: SpanStatusCode.ERROR })
+    }
+    span.end(startMs + durationMs)
+  }
+
+  /** The same for a call of an agent (https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-agent-spans/). */
+  a2a(record: A2aRecord): void {
+    const parent = contextOf(record.traceparent)
+    if (parent === 'unsampled') return
+    const { agent, operation = 'unknown', binding, version, from, depth, root, taskId, contextId, error } = record
+    const { requestId, startMs, durationMs, aborted } = record
+    const span = this.#tracer.startSpan(
+      `invoke_agent ${agent}`,
+      {
+        kind: SpanKind.CLIENT,
+        startTime: startMs,
+        attributes: {
+          'gen_ai.operation.name': 'invoke_agent',
+          'gen_ai.agent.name': agent,
+          'gen_ai.conversation.id': contextId,
+          'chaperone.a2a.operation': operation,
+          'chaperone.a2a.binding': binding,
+          'chaperone.a2a.version': version,
+          'chaperone.a2a.task.id': taskId,
+          'chaperone.a2a.from': from,
+          'chaperone.a2a.depth': depth,
+          'chaperone.tree': root,
+          'chaperone.request.id': requestId,
+        },
+      },
+      parent,
+    )
+    if (error !== undefined || aborted) {
+      span.setAttribute('error.type', error ?? 'aborted')
       span.setStatus({ code: SpanStatusCode.ERROR })
     }
     span.end(startMs + durationMs)
