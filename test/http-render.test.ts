@@ -74,6 +74,7 @@ test('a listener has the filters its routes ask for, and each is off by default'
   expect(filters.map(({ name }) => name.replace(/\/[0-9a-f]{12}$/, ''))).toEqual([
     'envoy.filters.http.api_key_auth',
     'jwt',
+    'jwt-algorithms',
     'envoy.filters.http.local_ratelimit',
     'envoy.filters.http.buffer',
     'compression/brotli',
