@@ -20,6 +20,8 @@ const longestAnswer = 64 * 1024
 const mostHeld = 128 * 1024
 /** An attempt that failed is followed by another at once; where none comes, the client has gone away. */
 const nextAttemptMs = 250
+/** Envoy brings a request to the responder at once; what does not come has lost its client. */
+const patienceMs = 15_000
 /** Envoy's own, and what it counts by. */
 const keptRequestHeaders: ReadonlySet<string> = new Set(['x-request-id', 'traceparent', 'tracestate', 'content-length'])
 const keptResponseHeaders: ReadonlySet<string> = new Set([':status', 'x-request-id', 'date'])
@@ -74,20 +76,7 @@ export class DirectCall implements Carrier, Plan {
       }
       this.#settle = settle
       // What needs not to wait for the world has come by then.
-      setImmediate(() =>
-        settle(
-          this.#known() ?? {
-            type: 'respond',
-            respond: (_, response) => {
-              this.sink.attach(new ResponseSink(response))
-              reply.keepAlive(keepAliveMs)
-              response.on('close', () => {
-                if (!response.writableFinished) this.#leave()
-              })
-            },
-          },
-        ),
-      )
+      setImmediate(() => settle(this.#known() ?? this.#responded(reply, keepAliveMs)))
     })
   }
 
@@ -125,6 +114,23 @@ export class DirectCall implements Carrier, Plan {
 
   close(): void {
     if (!this.sink.ended) this.#leave()
+  }
+
+  /** The responder goes on with the reply, however far it is. */
+  #responded(reply: Reply, keepAliveMs: number): Decision {
+    const timer = setTimeout(() => this.#leave(), patienceMs)
+    timer.unref()
+    return {
+      type: 'respond',
+      respond: (_, response) => {
+        clearTimeout(timer)
+        response.on('close', () => {
+          if (!response.writableFinished) this.#leave()
+        })
+        this.sink.attach(new ResponseSink(response))
+        reply.keepAlive(keepAliveMs)
+      },
+    }
   }
 
   #known(): Decision | undefined {
