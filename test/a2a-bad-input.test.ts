@@ -126,11 +126,20 @@ describe('clients', () => {
   })
 
   test('a body that is too long', async () => {
-    const response = await send(
-      'rpc',
-      rpcBody('SendMessage', { message: { ...params.message, parts: [{ text: 'x'.repeat(longest) }] } }),
-    )
+    const long = { message: { ...params.message, parts: [{ text: 'x'.repeat(longest) }] } }
+    const response = await send('rpc', rpcBody('SendMessage', long))
     expect(response.status).toBe(413)
+    expect(await response.json()).toMatchObject({
+      jsonrpc: '2.0',
+      error: {
+        code: -32084,
+        message: expect.stringContaining('maxRequestBytes'),
+        data: expect.arrayContaining([expect.objectContaining({ domain: 'chaperone' })]),
+      },
+    })
+    const rest = await send('rest/message:send', JSON.stringify(long))
+    expect(rest.status).toBe(413)
+    expect(await rest.json()).toMatchObject({ error: { code: 413, status: 'INVALID_ARGUMENT' } })
   })
 
   test('brackets without end', async () => {

@@ -113,7 +113,21 @@ function jsonRpc(reply: LocalReply): EnvoyJson {
   }
 }
 
+/** The gateway's codes in A2A's JSON-RPC (docs/a2a.md). */
+const agentCodes = { request_too_large: -32084, overloaded_error: -32085, timeout_error: -32086 } as const
+
+/** The same for clients of A2A, whose details are Google's in this binding too. */
+function agentRpc(reply: LocalReply): EnvoyJson {
+  const { error } = google(reply) as { error: { details: EnvoyJson[] } }
+  const message = reply.message.replace('No provider of this model', 'The agent').replace('a provider', 'an agent')
+  return { jsonrpc: '2.0', id: null, error: { code: agentCodes[reply.type], message, data: error.details } }
+}
+
 const mcp = '(request.path == "/mcp" || request.path.startsWith("/mcp/") || request.path.startsWith("/mcp?"))'
+
+const a2a = 'request.path.startsWith("/a2a/")'
+/** JSON-RPC is asked at the agent's own path; what is below it is the other binding, whose errors are Google's (A2A 1.0, section 11.6). */
+const a2aRpc = `${a2a} && request.path.matches("^/a2a/[^/?]+(\\\\?.*)?$")`
 
 /** Gives Envoy's own answers the error format of the client's API. */
 export function localReplies(maxRequestBytes: number): EnvoyJson {
@@ -138,6 +152,8 @@ export function localReplies(maxRequestBytes: number): EnvoyJson {
       ...httpReplies(),
       ...replies(maxRequestBytes).flatMap((reply) => [
         mapper(reply, `${mcp} && (${reply.when})`, jsonRpc(reply)),
+        mapper(reply, `${a2aRpc} && (${reply.when})`, agentRpc(reply)),
+        mapper(reply, `${a2a} && (${reply.when})`, google(reply)),
         mapper(reply, `xds.route_name.startsWith("${messagesRoutePrefix}") && (${reply.when})`, anthropic(reply)),
         mapper(reply, `xds.route_name.startsWith("${geminiRoutePrefix}") && (${reply.when})`, google(reply)),
         mapper(reply, reply.when, openai(reply)),
