@@ -66,7 +66,8 @@ export class EnvoyProcess {
         // Streams have no next answer: they go on for so long under what they came by.
         ...['--drain-time-s', String(longestStreamS)],
       ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
+      // What Envoy logs of requests goes where the service's own lines go.
+      { stdio: ['ignore', 'inherit', 'pipe'] },
     )
     this.#child = child
     createInterface({ input: child.stderr! }).on('line', (line) => {

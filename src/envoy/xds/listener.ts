@@ -2,6 +2,7 @@ import type { ListenerRule, TelemetryRule } from '../../config/schema.ts'
 import { longestAnswer } from '../../protocol.ts'
 import { metadataNamespace } from '../names.ts'
 import { type EnvoyJson, extAuthz } from './filters.ts'
+import { httpAccessLog } from './http/access-log.ts'
 import { type ListenerHttp, onlyAi } from './http/listener.ts'
 import { localReplies } from './local-reply.ts'
 import { validationSecretName } from './secret.ts'
@@ -77,6 +78,7 @@ export function listenerConfig(
                   },
                 },
               ],
+              ...(http.routes !== onlyAi.routes && telemetry.accessLog && { access_log: [httpAccessLog(name)] }),
               local_reply_config: localReplies(rule.maxRequestBytes),
               ...(telemetry.otlpEndpoint !== undefined && {
                 tracing: tracing(telemetry.otlpEndpoint, telemetry.sampling),

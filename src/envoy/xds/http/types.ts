@@ -1,4 +1,5 @@
 import { file_envoy_config_route_v3_route_components } from '#gen/envoy/config/route/v3/route_components_pb.js'
+import { file_envoy_extensions_access_loggers_stream_v3_stream } from '#gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js'
 import { file_envoy_extensions_compression_brotli_compressor_v3_brotli } from '#gen/envoy/extensions/compression/brotli/compressor/v3/brotli_pb.js'
 import { file_envoy_extensions_compression_gzip_compressor_v3_gzip } from '#gen/envoy/extensions/compression/gzip/compressor/v3/gzip_pb.js'
 import { file_envoy_extensions_compression_zstd_compressor_v3_zstd } from '#gen/envoy/extensions/compression/zstd/compressor/v3/zstd_pb.js'
@@ -25,6 +26,7 @@ import { file_envoy_extensions_transport_sockets_quic_v3_quic_transport } from '
 /** The files of the messages that stand in an Any of plain HTTP's configuration. */
 export const httpTypes = [
   file_envoy_config_route_v3_route_components,
+  file_envoy_extensions_access_loggers_stream_v3_stream,
   file_envoy_extensions_compression_brotli_compressor_v3_brotli,
   file_envoy_extensions_compression_gzip_compressor_v3_gzip,
   file_envoy_extensions_compression_zstd_compressor_v3_zstd,
