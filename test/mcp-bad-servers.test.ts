@@ -135,7 +135,13 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   gateway = await startGateway({
-    mcp: { servers: { bad: { type: 'http', url: `http://127.0.0.1:${port}/mcp`, callTimeout: '1500ms', prefix: '' } } },
+    mcp: {
+      servers: {
+        bad: { type: 'http', url: `http://127.0.0.1:${port}/mcp`, callTimeout: '1500ms', prefix: '' },
+        // The same, for what takes a busy machine its time.
+        patient: { type: 'http', url: `http://127.0.0.1:${port}/mcp` },
+      },
+    },
   })
   client = new Client({ name: 'test', version: '1' }, { capabilities: {} })
   await client.connect(new StreamableHTTPClientTransport(new URL(`${gateway.url}/mcp`)))
@@ -164,7 +170,7 @@ test.each([
   ['cut-stream', /broke off/],
   ['ends-early', /ended its stream without an answer/],
   ['for-ever', /did not answer within the 1.5 s/],
-  ['huge', /broke off or is too long/],
+  ['patient_huge', /broke off or is too long/],
   ['deep', /no JSON-RPC/],
 ])('%s', async (name, message) => {
   const error = await call(name).catch((reason: Error) => reason)
@@ -207,7 +213,7 @@ test('a flood of notifications reaches the caller, and the gateway keeps none of
     heard++
   })
   const before = process.memoryUsage().heapUsed
-  expect((await call('floods')).content).toEqual([{ type: 'text', text: 'after the flood' }])
+  expect((await call('patient_floods')).content).toEqual([{ type: 'text', text: 'after the flood' }])
   await eventually(() => expect(heard).toBe(20_000))
   global.gc?.()
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(200 * 1024 * 1024)
@@ -215,6 +221,6 @@ test('a flood of notifications reaches the caller, and the gateway keeps none of
 
 test('the log tells the operator which server it was, and nothing of what it said', () => {
   expect(gateway.reports.length).toBeGreaterThan(10)
-  for (const { error } of gateway.reports) expect(String(error)).toContain('MCP server bad')
+  for (const { error } of gateway.reports) expect(String(error)).toMatch(/MCP server (?:bad|patient)/)
   expect(JSON.stringify(gateway.reports.map(({ error }) => String(error)))).not.toContain('secret-token')
 })
