@@ -39,14 +39,15 @@ export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding
 }
 
 function something({ models, providers, mcp, a2a, http }: Rules): Finding[] {
-  const empty = [models, providers, mcp.servers, a2a.agents, http.routes].every(
+  const empty = [models, providers, mcp.servers, a2a.agents, http.routes, http.passthrough].every(
     (section) => Object.keys(section).length === 0,
   )
   return empty
     ? [
         {
           path: [],
-          message: 'there is nothing to serve: it needs models with providers, mcp.servers, a2a.agents or http.routes',
+          message:
+            'there is nothing to serve: it needs models with providers, mcp.servers, a2a.agents, http.routes or http.passthrough',
         },
       ]
     : []

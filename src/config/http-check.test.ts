@@ -266,3 +266,79 @@ test('a route on a listener that does not serve http, and a service that nobody 
     'warning http.services.idle',
   ])
 })
+
+const listeners: RulesInput['listeners'] = {
+  default: {},
+  plain: { port: 1, serves: ['http'] },
+  through: { port: 2, serves: ['passthrough'] },
+}
+
+test.each<[string, string, string]>([
+  [
+    'a service that does not exist',
+    'passthrough: [{ name: p, hosts: [a.test], service: x }]',
+    'http.passthrough[0].service: there is no service "x"',
+  ],
+  [
+    'a service of shares that does not exist',
+    'passthrough: [{ name: p, hosts: [a.test], services: [{ service: a }, { service: x }] }]',
+    'http.passthrough[0].services[1].service: there is no service "x"',
+  ],
+  ['no service', 'passthrough: [{ name: p, hosts: [a.test] }]', 'http.passthrough[0]: needs exactly one of service'],
+  [
+    'a service with TLS of the gateway’s own',
+    '{ services: { s: { url: "https://s" } }, passthrough: [{ name: p, hosts: [a.test], service: s }] }',
+    'http.passthrough[0].service: services.s must be without TLS of the gateway’s own',
+  ],
+  [
+    'a listener that does not exist',
+    'passthrough: [{ name: p, listeners: [x], hosts: [a.test], service: a }]',
+    'http.passthrough[0].listeners[0]: there is no listener "x"',
+  ],
+  [
+    'a listener that does not serve it',
+    'passthrough: [{ name: p, listeners: [plain], hosts: [a.test], service: a }]',
+    'http.passthrough[0].listeners[0]: listeners.plain does not serve passthrough',
+  ],
+  [
+    'a host twice on a listener',
+    'passthrough: [{ name: p, hosts: [a.test], service: a }, { name: q, listeners: [through], hosts: [b.test, a.test], service: a }]',
+    'http.passthrough[1].hosts[1]: is taken by p already on the listener through',
+  ],
+  [
+    'every host',
+    'passthrough: [{ name: p, hosts: ["*"], service: a }]',
+    'http.passthrough[0].hosts[0]: must name hosts',
+  ],
+  [
+    'a name twice',
+    'passthrough: [{ name: p, hosts: [a.test], service: a }, { name: p, hosts: [b.test], service: a }]',
+    'http.passthrough[1].name: http.passthrough[0] has this name as well',
+  ],
+  [
+    'none for a listener that serves nothing else',
+    'passthrough: [{ name: p, listeners: [default], hosts: [a.test], service: a }]',
+    'listeners.through.serves: is passthrough only, and http.passthrough has none for it',
+  ],
+])('passthrough is refused: %s', (_, part, expected) => {
+  expect(findingsOf(part, { listeners }).join('\n')).toContain(expected)
+})
+
+test.each<[string, NonNullable<RulesInput['listeners']>[string], string]>([
+  ['no TLS', {}, 'needs tls: HTTP/3 is always encrypted'],
+  [
+    'client certificates',
+    { tls: { certificateFile: 'c', keyFile: 'k', clientCaFile: 'a' } },
+    'does not go with tls.clientCaFile',
+  ],
+  [
+    'nothing to serve',
+    { tls: { certificateFile: 'c', keyFile: 'k' }, serves: ['passthrough'] },
+    'needs ai or http in serves',
+  ],
+])('HTTP/3 is refused: %s', (_, listener, expected) => {
+  const findings = findingsOf('routes: [{ name: r, service: a }]', {
+    listeners: { l: { ...listener, http3: true }, m: { port: 3 } },
+  })
+  expect(findings.join('\n')).toContain(`listeners.l.http3: ${expected}`)
+})

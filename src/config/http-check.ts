@@ -1,6 +1,8 @@
 import type { Finding } from './check.ts'
 import { coversHost, hostsOf, isOn } from './http/order.ts'
+import { checkPassthrough } from './http/passthrough-check.ts'
 import { aiPaths, coversPath, isWithin, pathMatchOf } from './http/paths.ts'
+import { targetsOf } from './http/targets.ts'
 import { comparisonOf } from './http/text.ts'
 import type { HttpRouteRule } from './http.ts'
 import type { Path } from './path.ts'
@@ -10,7 +12,7 @@ import { unknownName } from './suggest.ts'
 
 /** Checks of plain HTTP that the schema cannot do: names, what excludes each other, routes that hide others. */
 export function checkHttp(rules: Rules): { errors: Finding[]; warnings: Finding[] } {
-  const { services, routes } = rules.http
+  const { services, routes, passthrough } = rules.http
   const errors = [
     ...Object.keys(services).flatMap((name) => service(rules, name)),
     ...helpers(rules),
@@ -19,9 +21,11 @@ export function checkHttp(rules: Rules): { errors: Finding[]; warnings: Finding[
       ...contents(rules, route, ['http', 'routes', index]),
     ]),
     ...order(rules),
+    ...checkPassthrough(rules),
   ]
   const used = new Set([
     ...routes.flatMap((route) => [...targetsOf(route), ...route.mirror].map(({ service }) => service)),
+    ...passthrough.flatMap((rule) => targetsOf(rule).map(({ service }) => service)),
     ...[...Object.values(rules.http.authorizers), ...Object.values(rules.http.processors)].map(
       ({ service }) => service,
     ),
@@ -33,11 +37,6 @@ export function checkHttp(rules: Rules): { errors: Finding[]; warnings: Finding[
       message: 'no route uses this service; name it in a route, or leave it out',
     }))
   return { errors, warnings }
-}
-
-/** Where a route's requests go; nowhere where it redirects or answers by itself. */
-export function targetsOf({ service, services }: HttpRouteRule): readonly { service: string; weight: number }[] {
-  return services ?? (service === undefined ? [] : [{ service, weight: 1 }])
 }
 
 function service({ http }: Rules, name: string): Finding[] {

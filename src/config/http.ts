@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { apiKey, authorizer, basicAuth, clients, cors, csrf, jwt, processor } from './http/access.ts'
 import { headerChanges, mirror, redirect, respond, rewrite, weighted } from './http/action.ts'
 import { host, match } from './http/match.ts'
+import { passthrough } from './http/passthrough.ts'
 import { service } from './http/service.ts'
 import { affinity, compression, fault, rateLimit, retry, timeLimit } from './http/traffic.ts'
 import { name } from './primitives.ts'
@@ -94,6 +95,11 @@ export const http = z
       .max(2000)
       .default([])
       .describe('In the order in which they are tried; the first that matches takes the request'),
+    passthrough: z
+      .array(passthrough)
+      .max(1000)
+      .default([])
+      .describe('TLS connections that go on as they are, by the server name they ask for'),
   })
   .describe('Plain HTTP and gRPC beside the AI traffic: docs/http.md')
 

@@ -40,12 +40,16 @@ const listener = z
       })
       .optional()
       .describe('Terminates TLS here. The files are read again when they change.'),
+    http3: z
+      .boolean()
+      .default(false)
+      .describe('Whether there is HTTP/3 too, on the same port (UDP), and answers say so (alt-svc). Needs `tls`.'),
     identity: listenerIdentity.prefault({}),
     serves: z
-      .array(z.enum(['ai', 'http']))
+      .array(z.enum(['ai', 'http', 'passthrough']))
       .min(1)
-      .default(['ai', 'http'])
-      .describe('What there is: the paths of AI traffic (models, MCP), the routes of `http`'),
+      .default(['ai', 'http', 'passthrough'])
+      .describe('What there is: the paths of AI traffic (models, MCP), the routes of `http`, `http.passthrough`'),
   })
   .meta({ title: 'Listener' })
   .describe('An address that agents connect to')

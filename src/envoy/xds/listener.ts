@@ -1,12 +1,9 @@
 import type { ListenerRule, TelemetryRule } from '../../config/schema.ts'
-import { longestAnswer } from '../../protocol.ts'
 import { metadataNamespace } from '../names.ts'
-import { type EnvoyJson, extAuthz } from './filters.ts'
-import { httpAccessLog } from './http/access-log.ts'
+import { connectionManager, downstreamBuffer } from './connection-manager.ts'
+import type { EnvoyJson } from './filters.ts'
 import { type ListenerHttp, onlyAi } from './http/listener.ts'
-import { localReplies } from './local-reply.ts'
 import { validationSecretName } from './secret.ts'
-import { tracing } from './tracing.ts'
 
 const ads = { ads: {}, resource_api_version: 'V3' }
 
@@ -15,112 +12,111 @@ export function listenerSecretName(listener: string): string {
   return `listener/${listener}`
 }
 
-/**
- * What Envoy buffers towards a client before it holds the source back, bytes: more than any answer. Envoy 1.40 dies when
- * it holds back, or lets go again, a source that has ended while stage 2 still had pieces of its answer.
- */
-const downstreamBuffer = 2 * longestAnswer
+/** What a listener is made of beside its own rule. */
+export interface ListenerParts {
+  readonly telemetry: TelemetryRule
+  /** What plain HTTP makes of it; default: there is AI traffic only. */
+  readonly http?: ListenerHttp | undefined
+  /** Chains for connections whose TLS is not terminated here, by the server name that they ask for. */
+  readonly passthrough?: readonly EnvoyJson[] | undefined
+}
 
-/** One address that agents connect to. @param http what plain HTTP makes of it */
-export function listenerConfig(
+/**
+ * What Envoy listens on for one address that agents connect to: TCP, and beside it UDP where there is HTTP/3.
+ * @returns by their names
+ */
+export function listenerConfigs(
   name: string,
   rule: ListenerRule,
-  telemetry: TelemetryRule,
-  http: ListenerHttp = onlyAi,
-): EnvoyJson {
-  return {
-    name,
-    address: { socket_address: { address: rule.address, port_value: rule.port } },
+  parts: ListenerParts,
+): readonly (readonly [name: string, listener: EnvoyJson])[] {
+  const { telemetry, http = onlyAi, passthrough = [] } = parts
+  const servesHttp = rule.serves.some((kind) => kind !== 'passthrough')
+  const common = {
     // A change beside the filter chains makes Envoy drain the old connections, which ask for the old routes.
     ...(http.routes !== onlyAi.routes && {
       metadata: { filter_metadata: { [metadataNamespace]: { routes: http.routes } } },
     }),
-    ...(http.ai && { per_connection_buffer_limit_bytes: downstreamBuffer }),
+    ...(servesHttp && http.ai && { per_connection_buffer_limit_bytes: downstreamBuffer }),
+  }
+  const tcp = {
+    name,
+    address: { socket_address: { address: rule.address, port_value: rule.port } },
+    ...common,
+    ...(passthrough.length > 0 && { listener_filters: [tlsInspector] }),
+    filter_chains: [
+      ...passthrough,
+      ...(servesHttp
+        ? [
+            {
+              filters: [connectionManager({ name, rule, telemetry, http, over: 'tcp' })],
+              ...(rule.tls && { transport_socket: tlsSocket(name, rule, rule.tls) }),
+            },
+          ]
+        : []),
+    ],
+  }
+  if (!rule.http3) return [[name, tcp]]
+  const quicName = `${name}/http3`
+  const quic = {
+    name: quicName,
+    address: { socket_address: { protocol: 'UDP', address: rule.address, port_value: rule.port } },
+    udp_listener_config: { quic_options: {}, downstream_socket_config: { prefer_gro: true } },
+    ...common,
     filter_chains: [
       {
-        filters: [
-          {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: {
-              '@type':
-                'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-              stat_prefix: name,
-              codec_type: 'AUTO',
-              http2_protocol_options: {
-                // Also what Envoy buffers of one stream.
-                ...(http.ai && { initial_stream_window_size: downstreamBuffer }),
-                initial_connection_window_size: 16 * 1024 * 1024,
-                max_concurrent_streams: 1000,
-              },
-              // The listener faces agents, so what they say about themselves in x-envoy-* and x-forwarded-* is not believed.
-              use_remote_address: true,
-              ...clientCertificates(rule),
-              always_set_request_id_in_response: true,
-              scheme_header_transformation: { match_upstream: true },
-              path_with_escaped_slashes_action: 'REJECT_REQUEST',
-              normalize_path: true,
-              merge_slashes: true,
-              common_http_protocol_options: { headers_with_underscores_action: 'REJECT_REQUEST' },
-              request_headers_timeout: '10s',
-              request_timeout: '120s',
-              stream_idle_timeout: '3600s',
-              rds: { route_config_name: http.routes, config_source: ads },
-              http_filters: [
-                ...http.before,
-                ...(http.decides ? [extAuthz(rule.maxRequestBytes)] : []),
-                ...http.after,
-                {
-                  name: 'envoy.filters.http.router',
-                  typed_config: {
-                    '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
-                    // Nothing of x-envoy-* goes to providers or clients.
-                    suppress_envoy_headers: true,
-                  },
-                },
-              ],
-              ...(http.routes !== onlyAi.routes && telemetry.accessLog && { access_log: [httpAccessLog(name)] }),
-              local_reply_config: localReplies(rule.maxRequestBytes),
-              ...(telemetry.otlpEndpoint !== undefined && {
-                tracing: tracing(telemetry.otlpEndpoint, telemetry.sampling),
-              }),
-            },
-          },
-        ],
-        ...(rule.tls && {
-          transport_socket: {
-            name: 'envoy.transport_sockets.tls',
-            typed_config: {
-              '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
-              ...(rule.tls.clientCaFile !== undefined && {
-                require_client_certificate: rule.identity.accept.every((kind) => kind === 'mtls'),
-              }),
-              common_tls_context: {
-                alpn_protocols: ['h2', 'http/1.1'],
-                tls_certificate_sds_secret_configs: [{ name: listenerSecretName(name), sds_config: ads }],
-                ...(rule.tls.clientCaFile !== undefined && {
-                  validation_context_sds_secret_config: {
-                    name: validationSecretName(rule.tls.clientCaFile),
-                    sds_config: ads,
-                  },
-                }),
-              },
-            },
-          },
-        }),
+        filters: [connectionManager({ name, rule, telemetry, http, over: 'quic' })],
+        transport_socket: quicSocket(name),
       },
     ],
   }
+  return [
+    [name, tcp],
+    [quicName, quic],
+  ]
 }
 
-/**
- * What becomes of x-forwarded-client-cert, the header that tells the service whom a client certificate names. A client's
- * own is always taken off, but where the rules say that only a mesh's proxy can be the client.
- */
-function clientCertificates({ identity, tls }: ListenerRule): EnvoyJson {
-  if (identity.trustForwardedClientCert) return { forward_client_cert_details: 'ALWAYS_FORWARD_ONLY' }
-  if (tls?.clientCaFile === undefined) return { forward_client_cert_details: 'SANITIZE' }
+export const tlsInspector: EnvoyJson = {
+  name: 'envoy.filters.listener.tls_inspector',
+  typed_config: {
+    '@type': 'type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
+  },
+}
+
+function tlsSocket(name: string, rule: ListenerRule, tls: NonNullable<ListenerRule['tls']>): EnvoyJson {
   return {
-    forward_client_cert_details: 'SANITIZE_SET',
-    set_current_client_cert_details: { uri: true, dns: true, subject: true },
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
+      ...(tls.clientCaFile !== undefined && {
+        require_client_certificate: rule.identity.accept.every((kind) => kind === 'mtls'),
+      }),
+      common_tls_context: {
+        alpn_protocols: ['h2', 'http/1.1'],
+        tls_certificate_sds_secret_configs: [{ name: listenerSecretName(name), sds_config: ads }],
+        ...(tls.clientCaFile !== undefined && {
+          validation_context_sds_secret_config: {
+            name: validationSecretName(tls.clientCaFile),
+            sds_config: ads,
+          },
+        }),
+      },
+    },
+  }
+}
+
+function quicSocket(name: string): EnvoyJson {
+  return {
+    name: 'envoy.transport_sockets.quic',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport',
+      downstream_tls_context: {
+        common_tls_context: {
+          tls_certificate_sds_secret_configs: [{ name: listenerSecretName(name), sds_config: ads }],
+        },
+      },
+      // What comes before the handshake is done can be played again by others (RFC 8446, section 8).
+      enable_early_data: false,
+    },
   }
 }

@@ -9,7 +9,7 @@ import type { EnvoyJson } from './filters.ts'
 import { httpResources } from './http/resources.ts'
 import { trialListeners } from './http/trial.ts'
 import { egressListener, responderClusterConfig } from './inner.ts'
-import { listenerConfig, listenerSecretName } from './listener.ts'
+import { listenerConfigs, listenerSecretName } from './listener.ts'
 import { encodeResource, type ResourceType, resourceTypes } from './registry.ts'
 import { aiRoutes, routeConfig } from './route.ts'
 import { certificateSecret, validationSecret, validationSecretName } from './secret.ts'
@@ -70,8 +70,12 @@ export function envoyConfig(
     ]),
     secret: secrets,
     listener: new Map([
-      ...Object.entries(rules.listeners).map(
-        ([name, rule]) => [name, listenerConfig(name, rule, rules.telemetry, http.listeners.get(name))] as const,
+      ...Object.entries(rules.listeners).flatMap(([name, rule]) =>
+        listenerConfigs(name, rule, {
+          telemetry: rules.telemetry,
+          http: http.listeners.get(name),
+          passthrough: http.passthrough.get(name),
+        }),
       ),
       ...(topology.responds ? [[egressName, egressListener(socket)] as const] : []),
     ]),

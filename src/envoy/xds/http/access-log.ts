@@ -50,3 +50,33 @@ export function httpAccessLog(listener: string): EnvoyJson {
     },
   }
 }
+
+/**
+ * The access log of connections that go through as they are: a line at the end of each, with the server name that it asked for.
+ * @param operation what carried it, as the log names it
+ */
+export function connectionLog(listener: string, operation: string): EnvoyJson {
+  return {
+    name: 'envoy.access_loggers.stdout',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
+      log_format: {
+        omit_empty_values: true,
+        json_format: {
+          level: 'info',
+          time: '%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%',
+          msg: 'connection',
+          operation,
+          listener,
+          host: '%REQUESTED_SERVER_NAME%',
+          service: '%UPSTREAM_CLUSTER%',
+          server: '%UPSTREAM_HOST%',
+          durationMs: '%DURATION%',
+          requestBytes: '%BYTES_RECEIVED%',
+          responseBytes: '%BYTES_SENT%',
+          errorCode: '%RESPONSE_FLAGS%',
+        },
+      },
+    },
+  }
+}

@@ -42,7 +42,7 @@ export function listenerHttp(
   const { serves } = rules.listeners[listener]!
   const servesAi = serves.includes('ai')
   const routes = serves.includes('http') ? rules.http.routes.filter((route) => isOn(route, listener)) : []
-  if (routes.length === 0 && servesAi) return undefined
+  if (routes.length === 0 && (servesAi || !serves.includes('http'))) return undefined
   const needed = new Map(routes.map((route) => [route, filtersOf(route, context)]))
   const filters = inPlace([...needed.values()].flat())
   const decides = servesAi || routes.some(({ governed }) => governed)

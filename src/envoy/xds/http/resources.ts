@@ -1,3 +1,4 @@
+import { isOn } from '../../../config/http/order.ts'
 import type { Rules } from '../../../config/schema.ts'
 import type { EnvoyJson } from '../filters.ts'
 import { validationSecret, validationSecretName } from '../secret.ts'
@@ -6,6 +7,7 @@ import type { FilterContext } from './filter.ts'
 import { jwksCluster } from './filters/jwt.ts'
 import { type AiRoutes, type ListenerHttp, listenerHttp } from './listener.ts'
 import { jwksClusterName, serviceClusterName } from './names.ts'
+import { passthroughChain } from './passthrough.ts'
 
 type Named = readonly [name: string, json: EnvoyJson]
 
@@ -17,6 +19,8 @@ export interface HttpResources {
   readonly route: readonly Named[]
   /** Listeners that are not as they are with AI traffic only. */
   readonly listeners: ReadonlyMap<string, ListenerHttp>
+  /** Chains of connections whose TLS is not terminated, by listener. */
+  readonly passthrough: ReadonlyMap<string, readonly EnvoyJson[]>
 }
 
 /** Envoy's configuration of plain HTTP. */
@@ -43,6 +47,14 @@ export function httpResources(context: FilterContext, ai: AiRoutes): HttpResourc
     secret: [...services.flatMap(([name, service]) => serviceSecrets(name, service)), ...jwks.secrets],
     route,
     listeners,
+    passthrough: new Map(
+      Object.entries(rules.listeners).map(([name, { serves }]) => [
+        name,
+        rules.http.passthrough
+          .filter((rule) => serves.includes('passthrough') && isOn(rule, name))
+          .map((rule) => passthroughChain(name, rule, rules.telemetry)),
+      ]),
+    ),
   }
 }
 

@@ -1,5 +1,5 @@
+import { targetsOf } from '../../../config/http/targets.ts'
 import type { HttpRouteRule } from '../../../config/http.ts'
-import { targetsOf } from '../../../config/http-check.ts'
 import type { EnvoyJson } from '../filters.ts'
 import { routeAction } from './action.ts'
 import { type FilterContext, type RouteFilter, switchedOff } from './filter.ts'

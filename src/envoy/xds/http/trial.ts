@@ -20,8 +20,8 @@ export function trialListeners(config: {
       for (const { name, typed_config } of filters) {
         const { rds, ...manager } = typed_config
         const routes = rds && config.route.get(rds.route_config_name)
-        // Routes of AI traffic are of our own making.
-        if (!routes || rds.route_config_name === routeConfigName) continue
+        // Routes of AI traffic are of our own making; those of HTTP/3 are TCP's as well.
+        if (!routes || rds.route_config_name === routeConfigName || manager.codec_type === 'HTTP3') continue
         const trial = { ...manager, route_config: { ...routes, validate_clusters: false } }
         trials.push([
           rds.route_config_name,

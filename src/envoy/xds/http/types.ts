@@ -12,10 +12,13 @@ import { file_envoy_extensions_filters_http_csrf_v3_csrf } from '#gen/envoy/exte
 import { file_envoy_extensions_filters_http_fault_v3_fault } from '#gen/envoy/extensions/filters/http/fault/v3/fault_pb.js'
 import { file_envoy_extensions_filters_http_grpc_json_transcoder_v3_transcoder } from '#gen/envoy/extensions/filters/http/grpc_json_transcoder/v3/transcoder_pb.js'
 import { file_envoy_extensions_filters_http_grpc_web_v3_grpc_web } from '#gen/envoy/extensions/filters/http/grpc_web/v3/grpc_web_pb.js'
+import { file_envoy_extensions_filters_http_header_mutation_v3_header_mutation } from '#gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js'
 import { file_envoy_extensions_filters_http_jwt_authn_v3_config } from '#gen/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js'
 import { file_envoy_extensions_filters_http_local_ratelimit_v3_local_rate_limit } from '#gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js'
 import { file_envoy_extensions_filters_http_rbac_v3_rbac } from '#gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.js'
 import { file_envoy_extensions_filters_http_stateful_session_v3_stateful_session } from '#gen/envoy/extensions/filters/http/stateful_session/v3/stateful_session_pb.js'
+import { file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector } from '#gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js'
+import { file_envoy_extensions_filters_network_tcp_proxy_v3_tcp_proxy } from '#gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js'
 import { file_envoy_extensions_http_stateful_session_cookie_v3_cookie } from '#gen/envoy/extensions/http/stateful_session/cookie/v3/cookie_pb.js'
 import { file_envoy_extensions_http_stateful_session_header_v3_header } from '#gen/envoy/extensions/http/stateful_session/header/v3/header_pb.js'
 import { file_envoy_extensions_path_match_uri_template_v3_uri_template_match } from '#gen/envoy/extensions/path/match/uri_template/v3/uri_template_match_pb.js'
@@ -49,4 +52,7 @@ export const httpTypes = [
   file_envoy_extensions_path_rewrite_uri_template_v3_uri_template_rewrite,
   file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts,
   file_envoy_extensions_transport_sockets_quic_v3_quic_transport,
+  file_envoy_extensions_filters_http_header_mutation_v3_header_mutation,
+  file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector,
+  file_envoy_extensions_filters_network_tcp_proxy_v3_tcp_proxy,
 ]
