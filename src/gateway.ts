@@ -2,6 +2,7 @@ import { isA2aPath } from './a2a/protocol.ts'
 import type { A2aRecord } from './a2a/record.ts'
 import { A2aState, a2aTopology } from './a2a/state.ts'
 import type { Owners } from './a2a/tasks/owners.ts'
+import { innerPath, type Mount, mountOf } from './config/http/mount.ts'
 import type { Rules } from './config/schema.ts'
 import { clusterHeader, egressSocket } from './envoy/names.ts'
 import { PlanStore } from './envoy/plans.ts'
@@ -190,14 +191,16 @@ export class Gateway {
     const protocol = new LlmProtocol(llm, governance, this.#options.context(rules, this.health))
     return {
       rules,
-      config: envoyConfig(rules, topology, this.#options.socket, (reference) =>
-        this.#options.secrets.resolve(reference),
-      ),
+      config: envoyConfig(rules, topology, this.#options.socket, {
+        resolve: (reference) => this.#options.secrets.resolve(reference),
+        document: (text) => this.#options.secrets.document?.(text) ?? text,
+      }),
       protocol: new Protocols({
         llm: protocol,
         mcp: mcpTopology(rules.mcp).responds ? mcp.protocol : undefined,
         a2a: agents,
         http: new HttpProtocol(governance),
+        mounts: mountsOf(rules),
       }),
       mcp,
     }
@@ -240,17 +243,48 @@ export function withA2a(topology: Topology, rule: Rules['a2a']): Topology {
   }
 }
 
+interface AllProtocols {
+  readonly llm: Protocol
+  readonly mcp: Protocol | undefined
+  readonly a2a: Protocol | undefined
+  readonly http: Protocol
+  /** What routes of the rules lead to AI traffic, by their names. */
+  readonly mounts: ReadonlyMap<string, AiMount>
+}
+
+interface AiMount extends Mount {
+  readonly mode: 'llm' | 'mcp' | 'a2a'
+  readonly models?: ReadonlySet<string>
+}
+
+function mountsOf(rules: Rules): ReadonlyMap<string, AiMount> {
+  const mounts = new Map<string, AiMount>()
+  for (const route of rules.http.routes) {
+    const { name, ai } = route
+    if (!ai) continue
+    const mode = ai.models ? 'llm' : ai.mcp !== undefined ? 'mcp' : 'a2a'
+    mounts.set(name, { ...mountOf(route), mode, ...(ai.models && { models: new Set(ai.models) }) })
+  }
+  return mounts
+}
+
 /** Which protocol a request is of: its route says, or its path. */
 class Protocols implements Protocol {
-  readonly #protocols: { llm: Protocol; mcp: Protocol | undefined; a2a: Protocol | undefined; http: Protocol }
+  readonly #protocols: AllProtocols
 
-  constructor(protocols: { llm: Protocol; mcp: Protocol | undefined; a2a: Protocol | undefined; http: Protocol }) {
+  constructor(protocols: AllProtocols) {
     this.#protocols = protocols
   }
 
   decide(request: AgentRequest): Decision | Promise<Decision> {
-    const { llm, mcp, a2a, http } = this.#protocols
-    if (request.route !== undefined) return http.decide(request)
+    const { llm, mcp, a2a, http, mounts } = this.#protocols
+    if (request.route !== undefined) {
+      const mount = mounts.get(request.route)
+      if (!mount) return http.decide(request)
+      const { mode, outer, inner, models } = mount
+      const mounted = { ...request, path: innerPath(mount, request.path), mount: { outer, inner }, models }
+      return ((mode === 'mcp' ? mcp : mode === 'a2a' ? a2a : undefined) ?? llm).decide(mounted)
+    }
     if (mcp && isMcpPath(request.path)) return mcp.decide(request)
     return (a2a && isA2aPath(request.path) ? a2a : llm).decide(request)
   }

@@ -18,6 +18,10 @@ export interface AgentRequest {
   readonly port: number
   /** The route of plain HTTP that took it, by its name in the rules. */
   readonly route?: string | undefined
+  /** Where the client sees what `path` is below: the route of the rules put it there. `path` is as the service calls it. */
+  readonly mount?: { readonly outer: string; readonly inner: string } | undefined
+  /** The models that there are for this request; absent: all. */
+  readonly models?: ReadonlySet<string> | undefined
   readonly body: Uint8Array
   /** performance.now() at arrival. */
   readonly arrived: number

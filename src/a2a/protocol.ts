@@ -95,6 +95,7 @@ export class A2aProtocol implements Protocol {
       arrived: request.arrived,
     }
     const base = this.#baseOf(request)
+    const place = request.mount && base + request.mount.outer
     if (path === '/a2a' || path === '/a2a/') {
       if (request.method !== 'GET')
         return { type: 'answer', answer: plainRefusal(405, 'The directory can only be read.') }
@@ -108,10 +109,17 @@ export class A2aProtocol implements Protocol {
       )
     if (cardPaths.has(below)) {
       if (request.method !== 'GET') return { type: 'answer', answer: plainRefusal(405, 'The card can only be read.') }
-      return this.#json(asker, () => this.#parts.cards.card(asker, offered, base))
+      return this.#json(asker, () => this.#parts.cards.card(asker, offered, place ?? base, place))
     }
     const { method, body } = request
-    const incoming = { ...asker, method, body, base, rest: query === undefined ? below : `${below}?${query}` }
+    const incoming = {
+      ...asker,
+      method,
+      body,
+      base: place ?? base,
+      place,
+      rest: query === undefined ? below : `${below}?${query}`,
+    }
     return {
       type: 'respond',
       respond: (message, response) => this.#parts.calls.respond(incoming, offered, message, response),

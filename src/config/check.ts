@@ -94,7 +94,17 @@ function listeners({ listeners, telemetry }: Rules): Finding[] {
   const findings: Finding[] = []
   // The port tells the service which listener a request came by, and so whose requests it takes.
   const ports = new Map<number, string>()
-  for (const [name, { address, port }] of Object.entries(listeners)) {
+  for (const [name, { address, port, tls }] of Object.entries(listeners)) {
+    const seen = new Set<string>()
+    for (const [index, { hosts }] of (tls?.certificates ?? []).entries())
+      for (const host of hosts) {
+        if (seen.has(host))
+          findings.push({
+            path: ['listeners', name, 'tls', 'certificates', index, 'hosts'],
+            message: `${host} has a certificate above already; leave one out`,
+          })
+        seen.add(host)
+      }
     const path: Path = ['listeners', name, 'port']
     const other = ports.get(port)
     if (other !== undefined)

@@ -48,7 +48,7 @@ test.each([
     'routes: [{ name: r, service: a, mirror: [{ service: x }] }]',
     'routes[0].mirror[0].service: there is no service "x"',
   ],
-  ['no goal', 'routes: [{ name: r }]', 'routes[0]: needs exactly one of service, services, redirect and respond'],
+  ['no goal', 'routes: [{ name: r }]', 'routes[0]: needs exactly one of service, services, redirect, respond and ai'],
   ['two goals', 'routes: [{ name: r, service: a, respond: {} }]', 'routes[0]: needs exactly one of'],
   [
     'weights of nothing',

@@ -1,4 +1,5 @@
 import type { Finding } from './check.ts'
+import type { AiRouteRule } from './http/action.ts'
 import { coversHost, hostsOf, isOn } from './http/order.ts'
 import { checkPassthrough } from './http/passthrough-check.ts'
 import { aiPaths, coversPath, isWithin, pathMatchOf } from './http/paths.ts'
@@ -73,7 +74,7 @@ function helpers({ http }: Rules): Finding[] {
 }
 
 /** Names that a route says and that must exist. */
-function names({ http, listeners, identities }: Rules, route: HttpRouteRule, at: Path): Finding[] {
+function names({ http, listeners, identities, models, mcp, a2a }: Rules, route: HttpRouteRule, at: Path): Finding[] {
   const { services } = http
   const said: [what: string, name: string, known: object, path: Path][] = [
     ...listed('services', route.services?.map(({ service }) => service) ?? [], 'service', services, 'service'),
@@ -89,12 +90,36 @@ function names({ http, listeners, identities }: Rules, route: HttpRouteRule, at:
     ...listed('processors', route.processors, 'processor', http.processors),
   ]
   if (route.service !== undefined) said.push(['service', route.service, services, ['service']])
+  if (route.ai) said.push(...aiNames({ models, mcp, a2a }, route.ai))
   route.jwt?.issuers.forEach((name, index) => {
     said.push(['issuer', name, identities.issuers, ['jwt', 'issuers', index]])
   })
   return said
     .filter(([, name, known]) => !Object.hasOwn(known, name))
     .map(([what, name, known, path]) => ({ path: [...at, ...path], ...unknownName(what, name, Object.keys(known)) }))
+}
+
+/** What a route of AI traffic names. */
+function aiNames(
+  { models, mcp, a2a }: Pick<Rules, 'models' | 'mcp' | 'a2a'>,
+  ai: AiRouteRule,
+): [string, string, object, Path][] {
+  // Without any there is one for all servers.
+  const endpoints = Object.keys(mcp.endpoints).length > 0 ? mcp.endpoints : { default: mcp }
+  return [
+    ...(ai.models ?? []).map((name, index): [string, string, object, Path] => [
+      'model',
+      name,
+      models,
+      ['ai', 'models', index],
+    ]),
+    ...(ai.mcp === undefined
+      ? []
+      : [['MCP endpoint', ai.mcp, endpoints, ['ai', 'mcp']] as [string, string, object, Path]]),
+    ...(ai.agent === undefined
+      ? []
+      : [['agent', ai.agent, a2a.agents, ['ai', 'agent']] as [string, string, object, Path]]),
+  ]
 }
 
 /** The names of a list of a route, each with its place. */
@@ -111,8 +136,10 @@ function listed(key: string, names: readonly string[], what: string, known: obje
 function contents({ http, listeners }: Rules, route: HttpRouteRule, at: Path): Finding[] {
   const findings: Finding[] = []
   const add = (message: string, ...more: (string | number)[]) => findings.push({ path: [...at, ...more], message })
-  const goals = [route.service, route.services, route.redirect, route.respond].filter((goal) => goal !== undefined)
-  if (goals.length !== 1) add('needs exactly one of service, services, redirect and respond')
+  const goals = [route.service, route.services, route.redirect, route.respond, route.ai].filter(
+    (goal) => goal !== undefined,
+  )
+  if (goals.length !== 1) add('needs exactly one of service, services, redirect, respond and ai')
   const targets = targetsOf(route)
   if (targets.length === 0)
     for (const key of ['rewrite', 'retry', 'affinity', 'transcode'] as const)
@@ -121,6 +148,11 @@ function contents({ http, listeners }: Rules, route: HttpRouteRule, at: Path): F
     add('needs a service with a weight above 0', 'services')
   if (new Set(targets.map(({ service }) => service)).size < targets.length)
     add('has a service twice; add up the weights', 'services')
+  if (route.ai) {
+    if (pathMatchOf(route.match).kind === 'pattern' || route.match.grpc)
+      add('needs a match by path or prefix: what is below it is the path of the API', 'ai')
+    if (route.governed) add('is so in any case: leave it out', 'governed')
+  }
   if (route.rewrite?.template !== undefined && route.match.template === undefined)
     add('needs match.template, whose names it uses', 'rewrite', 'template')
   for (const key of ['rewrite', 'redirect'] as const)
@@ -192,6 +224,7 @@ function covers(rules: Rules, wide: HttpRouteRule, narrow: HttpRouteRule): boole
   const { methods } = wide.match
   if (methods && !narrow.match.methods?.every((method) => methods.includes(method))) return false
   if (wide.match.grpc && !narrow.match.grpc) return false
+  if (wide.match.percent !== undefined && wide.match.percent < 100) return false
   for (const part of ['headers', 'query'] as const)
     for (const [name, text] of Object.entries(wide.match[part])) {
       const other = narrow.match[part][name]

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { apiKey, authorizer, basicAuth, clients, cors, csrf, jwt, processor } from './http/access.ts'
-import { headerChanges, mirror, redirect, respond, rewrite, weighted } from './http/action.ts'
+import { ai, headerChanges, mirror, redirect, respond, rewrite, weighted } from './http/action.ts'
 import { host, match } from './http/match.ts'
 import { passthrough } from './http/passthrough.ts'
 import { service } from './http/service.ts'
@@ -42,6 +42,7 @@ export const route = z
       .describe('Where they go, by shares, instead of one `service`'),
     redirect: redirect.optional(),
     respond: respond.optional(),
+    ai: ai.optional(),
     rewrite: rewrite.optional(),
     requestHeaders: headerChanges.prefault({}).describe('Changes of the request’s headers'),
     responseHeaders: headerChanges.prefault({}).describe('Changes of the answer’s headers'),

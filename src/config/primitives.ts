@@ -27,18 +27,24 @@ export const duration = z
   .regex(durationPattern, durationHint)
   .describe('A duration: 500ms, 30s, 10m, 1h')
 
-/** A reference to a secret, never the secret itself. */
+/** A reference to a secret, never the secret itself. `${secret:NAMESPACE/NAME/KEY}` is one of Kubernetes: src/gateway-api/. */
 const secretHint = 'must be a reference, ${env:NAME} or ${file:/path}; a secret is never written into the rules'
 export const secret = z
   .string(secretHint)
-  .regex(/^\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}$/, secretHint)
+  .regex(
+    /^\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+|secret:[a-z0-9.-]+\/[a-z0-9.-]+\/[-._a-zA-Z0-9]+)\}$/,
+    secretHint,
+  )
   .describe('A reference to a secret: ${env:NAME} or ${file:/path}. A file is read again when it changes.')
 
 const keyHint = `${secretHint}; or ${'${client}'}, the caller's own key`
 /** A provider's key: a reference to a secret, or the caller's own. */
 export const providerKey = z
   .string(keyHint)
-  .regex(/^\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+|client)\}$/, keyHint)
+  .regex(
+    /^\$\{(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+|client|secret:[a-z0-9.-]+\/[a-z0-9.-]+\/[-._a-zA-Z0-9]+)\}$/,
+    keyHint,
+  )
   .describe(
     'A reference to the key: ${env:NAME} or ${file:/path}, read again when it changes. Or ${client}: the key that the caller shows is passed on to this provider.',
   )

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { a2a } from './a2a.ts'
 import { guards } from './guards.ts'
+import { host, one } from './http/match.ts'
 import { http } from './http.ts'
 import { identities, listenerIdentity, teams } from './identities.ts'
 import { alerts, budgets, limits } from './limits.ts'
@@ -28,8 +29,22 @@ const listener = z
       .describe('The largest request body, in bytes. A larger one is refused with 413.'),
     tls: z
       .strictObject({
-        certificateFile: z.string().min(1).describe('PEM file with the certificate chain'),
-        keyFile: z.string().min(1).describe('PEM file with the private key'),
+        certificateFile: z.string().min(1).optional().describe('PEM file with the certificate chain'),
+        keyFile: z.string().min(1).optional().describe('PEM file with the private key'),
+        certificates: z
+          .array(
+            z.strictObject({
+              hosts: z.array(host).min(1).max(100).describe('The names that clients ask for (SNI); `*` for all others'),
+              certificateFile: z.string().min(1).describe('PEM file with the certificate chain'),
+              keyFile: z.string().min(1).describe('PEM file with the private key'),
+            }),
+          )
+          .min(1)
+          .max(1000)
+          .optional()
+          .describe(
+            'Instead of one certificate for all: one for each name. A connection for one name takes no requests for the name of another (421).',
+          ),
         clientCaFile: z
           .string()
           .min(1)
@@ -37,7 +52,17 @@ const listener = z
           .describe(
             'PEM file of the authorities whose client certificates are accepted; none: no certificate is asked for',
           ),
+        requireClientCertificate: z
+          .boolean()
+          .optional()
+          .describe('Whether connections without one are refused; default: where `identity` accepts mtls only'),
       })
+      .refine(
+        ({ certificateFile, keyFile, certificates }) => one(certificateFile, keyFile) === (certificates ? 0 : 2),
+        {
+          error: 'needs either certificateFile and keyFile, or certificates',
+        },
+      )
       .optional()
       .describe('Terminates TLS here. The files are read again when they change.'),
     http3: z

@@ -5,6 +5,28 @@ export class CredentialError extends Error {
   override readonly name = 'CredentialError'
 }
 
+/** A value in a Secret or a ConfigMap of Kubernetes. */
+export interface ObjectReference {
+  readonly kind: 'secret' | 'configMap'
+  readonly namespace: string
+  readonly name: string
+  readonly key: string
+}
+
+const objectReferences = /\$\{(secret|configMap):([a-z0-9.-]+)\/([a-z0-9.-]+)\/([-._a-zA-Z0-9]+)\}/g
+
+/** Whether a file's name in the rules is no file, but documents that Kubernetes has. */
+export function isDocument(file: string): boolean {
+  return file.startsWith('${')
+}
+
+function objectReference(text: string): ObjectReference | undefined {
+  const [match] = text.matchAll(objectReferences)
+  if (match === undefined || match[0] !== text) return undefined
+  const [, kind, namespace, name, key] = match
+  return { kind: kind as ObjectReference['kind'], namespace: namespace!, name: name!, key: key! }
+}
+
 const pollMs = 500
 const largestBytes = 64 * 1024
 
@@ -28,24 +50,33 @@ export class SecretStore {
   readonly #files = new Map<string, Watched>()
   readonly #env: NodeJS.ProcessEnv
   readonly #report: (error: CredentialError) => void
+  readonly #objects: (reference: ObjectReference) => string | undefined
   readonly #timer: NodeJS.Timeout
 
   /** @param options.report told once when a changed file cannot be used; its last good value stays in use */
-  constructor(options: { env?: NodeJS.ProcessEnv; report(error: CredentialError): void }) {
+  constructor(options: {
+    env?: NodeJS.ProcessEnv
+    report(error: CredentialError): void
+    /** The Secrets and ConfigMaps of Kubernetes as they are now; default: there are none. */
+    objects?: ((reference: ObjectReference) => string | undefined) | undefined
+  }) {
     this.#env = options.env ?? process.env
+    this.#objects = options.objects ?? (() => undefined)
     this.#report = options.report
     this.#timer = setInterval(() => this.refresh(), pollMs)
     this.#timer.unref()
   }
 
   /**
-   * @param reference `${env:NAME}` or `${file:/path}`
+   * @param reference `${env:NAME}`, `${file:/path}` or `${secret:NAMESPACE/NAME/KEY}`
    * @returns the value as it is now, without blanks around it
    * @throws {CredentialError} where it is missing, empty, too long or no header value
    */
   resolve(reference: string): string {
     const [, kind, name] = /^\$\{(env|file):(.+)\}$/s.exec(reference) ?? []
     if (kind === 'env') return usable(this.#env[name!], reference)
+    const object = objectReference(reference)
+    if (object) return usable(this.#objects(object), reference)
     if (kind !== 'file') throw new CredentialError(`${reference} is no reference to a secret`)
     let watched = this.#files.get(name!)
     if (!watched) {
@@ -53,6 +84,19 @@ export class SecretStore {
       this.#files.set(name!, watched)
     }
     return watched.value
+  }
+
+  /**
+   * A document that Kubernetes has, such as a certificate, as it is now.
+   * @param text one reference, or several whose documents stand one after another
+   * @throws {CredentialError} where one is missing
+   */
+  document(text: string): string {
+    return text.replace(objectReferences, (reference) => {
+      const found = this.#objects(objectReference(reference)!)
+      if (found === undefined) throw new CredentialError(`${reference} is not there`)
+      return found.endsWith('\n') ? found : `${found}\n`
+    })
   }
 
   /** Reads the files that changed. */

@@ -69,7 +69,16 @@ export class LlmProtocol implements Protocol {
       if (identity.cause !== undefined) this.#context.report(identity.cause, request.id)
       return this.#refuse(request, endpoint.format, notIdentified(identity), { operation, listener, identity: 'none' })
     }
-    const caller = callerOf(identity, listener)
+    return this.#known(request, endpoint, operation, callerOf(identity, listener), within(identity, request.models))
+  }
+
+  #known(
+    request: AgentRequest,
+    endpoint: Endpoint,
+    operation: string,
+    caller: Caller,
+    identity: Identity,
+  ): Maybe<Decision> {
     switch (endpoint.type) {
       case 'call': {
         const refused = (error: unknown): Decision => {
@@ -220,6 +229,14 @@ export class LlmProtocol implements Protocol {
     })
     return { type: 'answer', answer: localError(format, error, request.id) }
   }
+}
+
+/** The same caller where only some models are. */
+function within(identity: Identity, models: ReadonlySet<string> | undefined): Identity {
+  if (!models) return identity
+  return Object.create(identity, {
+    mayUseModel: { value: (model: string) => models.has(model) && identity.mayUseModel(model) },
+  }) as Identity
 }
 
 function callerOf({ kind, subject, user, team, organization, key }: Identity, listener: string): Caller {

@@ -152,7 +152,7 @@ export class McpProtocol implements Protocol {
       authority: request.headers.get(':authority'),
     })
     if (!endpoint || issuers.length === 0 || base === undefined) return undefined
-    return { base, path, issuers, scopes: endpoint.rule.scopes }
+    return { base, path: request.mount?.outer ?? path, issuers, scopes: endpoint.rule.scopes }
   }
 
   /** A page that browsers and authorization servers ask for. */

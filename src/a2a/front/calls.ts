@@ -26,6 +26,8 @@ export interface Incoming extends Asker {
   readonly body: Uint8Array
   /** Where clients reach the gateway, without a slash at its end. */
   readonly base: string
+  /** Where they reach the agent; absent: below `/a2a`. */
+  readonly place: string | undefined
 }
 
 /** What a call has with it on its way to the agent. */
@@ -160,7 +162,8 @@ export class Calls {
       reply.headers([[call.version === '1.0' ? 'a2a-extensions' : 'x-a2a-extensions', answered.extensions]])
     const seen = async (value: JsonObject) => {
       account.saw(call.operation, value)
-      if (call.operation === 'getExtendedCard') return this.#cards.extended(incoming, offered, value, incoming.base)
+      if (call.operation === 'getExtendedCard')
+        return this.#cards.extended(incoming, offered, value, incoming.base, incoming.place)
       return guard.shown(call.operation, value)
     }
     if (answered.type === 'result') {

@@ -33,11 +33,12 @@ export class Cards {
   /**
    * The card of an agent for one caller, signed where the rules have a key.
    * @param base where clients reach the gateway, without a slash at its end
+   * @param place where they reach the agent
    * @returns in both versions' forms at once, where the agent is offered in both
    * @throws {A2aError} where the agent has none that may be used
    */
-  async card(asker: Asker, { agent }: Offered, base: string): Promise<JsonObject> {
-    const card = this.#rewritten(asker, agent, await agent.card(), base)
+  async card(asker: Asker, { agent }: Offered, base: string, place = placeOf(base, agent)): Promise<JsonObject> {
+    const card = this.#rewritten(asker, agent, await agent.card(), place)
     const document = cardForBoth(card)
     const { signer } = this.#rules
     if (!signer) return document
@@ -49,8 +50,14 @@ export class Cards {
    * What an agent answered to who asked for its extended card, for this caller, in 1.0's JSON.
    * @throws {A2aError} where it is no card
    */
-  async extended(asker: Asker, { agent }: Offered, answer: JsonObject, base: string): Promise<JsonObject> {
-    const rewritten = this.#rewritten(asker, agent, { document: answer, card: checkedCard(answer) }, base)
+  async extended(
+    asker: Asker,
+    { agent }: Offered,
+    answer: JsonObject,
+    base: string,
+    place = placeOf(base, agent),
+  ): Promise<JsonObject> {
+    const rewritten = this.#rewritten(asker, agent, { document: answer, card: checkedCard(answer) }, place)
     const { signer } = this.#rules
     return signer ? signCard(rewritten, { ...signer, jku: base + keySetPath }) : rewritten
   }
@@ -60,9 +67,9 @@ export class Cards {
     const agents = await Promise.all(
       [...this.#context.agents.values()].map(async ({ agent }): Promise<JsonObject | undefined> => {
         const { name } = agent
-        const url = `${base}/a2a/${name}`
+        const url = placeOf(base, agent)
         const card = await agent.card().then(
-          (found) => this.#rewritten(asker, agent, found, base),
+          (found) => this.#rewritten(asker, agent, found, url),
           () => undefined,
         )
         const skills = card === undefined ? [] : skillsOf(card)
@@ -76,9 +83,8 @@ export class Cards {
     return { agents: agents.filter((one) => one !== undefined) }
   }
 
-  #rewritten(asker: Asker, agent: Offered['agent'], { card }: ReadCard, base: string): JsonObject {
+  #rewritten(asker: Asker, agent: Offered['agent'], { card }: ReadCard, url: string): JsonObject {
     const { bindings, versions } = agent.rule.offer
-    const url = `${base}/a2a/${agent.name}`
     const offer: CardOffer = {
       interfaces: versions.flatMap((version: A2aVersion) =>
         bindings.map((binding: A2aBinding) => ({ url, binding, version })),
@@ -94,6 +100,11 @@ export class Cards {
     const wanted: Wanted = { agent, operation: 'sendMessage', skill, depth: 0 }
     return this.#context.governor.maySee(asker, wanted)
   }
+}
+
+/** Where clients reach an agent, but where a route of the rules put it elsewhere. */
+function placeOf(base: string, { name }: Offered['agent']): string {
+  return `${base}/a2a/${name}`
 }
 
 /** How callers of a listener show who they are, in 1.0's JSON; any one of the ways is enough. */

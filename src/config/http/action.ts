@@ -50,6 +50,21 @@ export const respond = z
   })
   .describe('Answers by itself')
 
+/** AI traffic at a place of the operator's choosing. What stands below the match's prefix is the path of the API. */
+export const ai = z
+  .strictObject({
+    models: z
+      .array(z.string().min(1).max(200))
+      .min(1)
+      .max(1000)
+      .optional()
+      .describe('The models that there are here, by their names in `models`; the APIs are below the match’s prefix'),
+    mcp: name.optional().describe('The name of one of `mcp.endpoints`'),
+    agent: name.optional().describe('The name of one of `a2a.agents`'),
+  })
+  .refine(({ models, mcp, agent }) => one(models, mcp, agent) === 1, 'needs exactly one of models, mcp and agent')
+  .describe('Takes AI traffic: the APIs of models, an MCP endpoint, or an agent')
+
 export const rewrite = z
   .strictObject({
     ...pathChange,
@@ -88,6 +103,7 @@ export const mirror = z
   .describe('Gets a copy of requests; what it answers is thrown away')
 
 export type RedirectRule = z.output<typeof redirect>
+export type AiRouteRule = z.output<typeof ai>
 export type RewriteRule = z.output<typeof rewrite>
 export type HeaderChangesRule = z.output<typeof headerChanges>
 export type PathChangeRule = Pick<RewriteRule, 'path' | 'prefix' | 'replace'>

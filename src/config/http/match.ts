@@ -48,6 +48,12 @@ export const match = z
       })
       .optional()
       .describe('Takes gRPC calls, instead of a path'),
+    percent: z
+      .number()
+      .gt(0)
+      .max(100)
+      .optional()
+      .describe('Takes this share of the requests only; the others go on to the next routes'),
   })
   .refine(({ path, prefix, regex, template, grpc }) => one(path, prefix, regex, template, grpc) <= 1, {
     error: 'takes only one of path, prefix, regex, template and grpc',

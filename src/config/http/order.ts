@@ -20,6 +20,12 @@ export function coversHost(wide: string, narrow: string): boolean {
   return wide.startsWith('*.') && narrow.endsWith(wide.slice(1))
 }
 
+/** The most specific of some hosts that mean all of another; undefined where none does. */
+export function mostSpecific(hosts: readonly string[], host: string): string | undefined {
+  const [best] = hosts.filter((each) => coversHost(each, host)).sort((a, b) => b.length - a.length)
+  return best
+}
+
 export function isOn(route: Pick<HttpRouteRule, 'listeners'>, listener: string): boolean {
   return route.listeners?.includes(listener) ?? true
 }

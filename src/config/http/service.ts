@@ -17,6 +17,18 @@ const tls = z
   .strictObject({
     caFile: z.string().min(1).optional().describe('PEM file of the authorities to trust instead of the system’s'),
     serverName: z.string().min(1).max(253).optional().describe('The name to ask for and to verify; default: the host'),
+    subjectAltNames: z
+      .array(
+        z
+          .strictObject({
+            dns: z.string().min(1).max(253).optional().describe('A DNS name; *. may stand in front of it'),
+            uri: z.string().min(1).max(2048).optional().describe('A URI, such as a SPIFFE id'),
+          })
+          .refine(({ dns, uri }) => one(dns, uri) === 1, 'needs exactly one of dns and uri'),
+      )
+      .max(20)
+      .default([])
+      .describe('The certificate must be for one of these, instead of `serverName`'),
     certificateFile: z.string().min(1).optional().describe('PEM file with a certificate to show (mTLS)'),
     keyFile: z.string().min(1).optional().describe('Its private key'),
   })

@@ -20,12 +20,14 @@ export interface HttpConnections {
   readonly rule: ListenerRule
   readonly telemetry: TelemetryRule
   readonly http: ListenerHttp
+  /** The name of their route configuration. */
+  readonly routes: string
   /** HTTP/1.1 and HTTP/2 on TCP, or HTTP/3 on QUIC. */
   readonly over: 'tcp' | 'quic'
 }
 
 /** The network filter that speaks HTTP with the clients of a listener. */
-export function connectionManager({ name, rule, telemetry, http, over }: HttpConnections): EnvoyJson {
+export function connectionManager({ name, rule, telemetry, http, routes, over }: HttpConnections): EnvoyJson {
   return {
     name: 'envoy.filters.network.http_connection_manager',
     typed_config: {
@@ -54,7 +56,7 @@ export function connectionManager({ name, rule, telemetry, http, over }: HttpCon
       request_headers_timeout: '10s',
       request_timeout: '120s',
       stream_idle_timeout: '3600s',
-      rds: { route_config_name: http.routes, config_source: ads },
+      rds: { route_config_name: routes, config_source: ads },
       http_filters: [
         ...(over === 'tcp' && rule.http3 ? [alternative(rule.port)] : []),
         ...http.before,

@@ -2,14 +2,26 @@ import type { ListenerRule, TelemetryRule } from '../../config/schema.ts'
 import { metadataNamespace } from '../names.ts'
 import { connectionManager, downstreamBuffer } from './connection-manager.ts'
 import type { EnvoyJson } from './filters.ts'
-import { type ListenerHttp, onlyAi } from './http/listener.ts'
+import { type ListenerHttp, onlyAi, routesFor } from './http/listener.ts'
 import { validationSecretName } from './secret.ts'
 
 const ads = { ads: {}, resource_api_version: 'V3' }
 
-/** The SDS name of a listener's certificate. */
-export function listenerSecretName(listener: string): string {
-  return `listener/${listener}`
+/** A certificate of a listener. */
+interface ListenerCertificate {
+  /** Its SDS name. */
+  readonly secret: string
+  readonly certificateFile: string
+  readonly keyFile: string
+  /** The names it is shown for; undefined: all. */
+  readonly hosts?: readonly string[]
+}
+
+/** The certificates of a listener. */
+export function certificatesOf(listener: string, tls: NonNullable<ListenerRule['tls']>): ListenerCertificate[] {
+  const { certificates, certificateFile, keyFile } = tls
+  if (certificates) return certificates.map((each) => ({ ...each, secret: `listener/${listener}/${each.hosts[0]!}` }))
+  return [{ secret: `listener/${listener}`, certificateFile: certificateFile!, keyFile: keyFile! }]
 }
 
 /** What a listener is made of beside its own rule. */
@@ -31,6 +43,9 @@ export function listenerConfigs(
   parts: ListenerParts,
 ): readonly (readonly [name: string, listener: EnvoyJson])[] {
   const { telemetry, http = onlyAi, passthrough = [] } = parts
+  const certificates = rule.tls ? certificatesOf(name, rule.tls) : []
+  const manager = (over: 'tcp' | 'quic', certificate?: ListenerCertificate) =>
+    connectionManager({ name, rule, telemetry, http, routes: routesFor(http, certificate?.hosts), over })
   const servesHttp = rule.serves.some((kind) => kind !== 'passthrough')
   const common = {
     // A change beside the filter chains makes Envoy drain the old connections, which ask for the old routes.
@@ -43,16 +58,16 @@ export function listenerConfigs(
     name,
     address: { socket_address: { address: rule.address, port_value: rule.port } },
     ...common,
-    ...(passthrough.length > 0 && { listener_filters: [tlsInspector] }),
+    ...((passthrough.length > 0 || rule.tls?.certificates) && { listener_filters: [tlsInspector] }),
     filter_chains: [
       ...passthrough,
+      ...(servesHttp && certificates.length === 0 ? [{ filters: [manager('tcp')] }] : []),
       ...(servesHttp
-        ? [
-            {
-              filters: [connectionManager({ name, rule, telemetry, http, over: 'tcp' })],
-              ...(rule.tls && { transport_socket: tlsSocket(name, rule, rule.tls) }),
-            },
-          ]
+        ? certificates.map((certificate) => ({
+            ...chainMatch(certificate),
+            filters: [manager('tcp', certificate)],
+            transport_socket: tlsSocket(rule, certificate),
+          }))
         : []),
     ],
   }
@@ -63,12 +78,11 @@ export function listenerConfigs(
     address: { socket_address: { protocol: 'UDP', address: rule.address, port_value: rule.port } },
     udp_listener_config: { quic_options: {}, downstream_socket_config: { prefer_gro: true } },
     ...common,
-    filter_chains: [
-      {
-        filters: [connectionManager({ name, rule, telemetry, http, over: 'quic' })],
-        transport_socket: quicSocket(name),
-      },
-    ],
+    filter_chains: certificates.map((certificate) => ({
+      ...chainMatch(certificate),
+      filters: [manager('quic', certificate)],
+      transport_socket: quicSocket(certificate),
+    })),
   }
   return [
     [name, tcp],
@@ -83,36 +97,37 @@ export const tlsInspector: EnvoyJson = {
   },
 }
 
-function tlsSocket(name: string, rule: ListenerRule, tls: NonNullable<ListenerRule['tls']>): EnvoyJson {
+/** For which names clients must ask to come to a certificate. */
+function chainMatch({ hosts }: ListenerCertificate): EnvoyJson {
+  return hosts === undefined || hosts.includes('*') ? {} : { filter_chain_match: { server_names: hosts } }
+}
+
+function tlsSocket({ tls, identity }: ListenerRule, { secret }: ListenerCertificate): EnvoyJson {
+  const { clientCaFile, requireClientCertificate = identity.accept.every((kind) => kind === 'mtls') } = tls ?? {}
   return {
     name: 'envoy.transport_sockets.tls',
     typed_config: {
       '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
-      ...(tls.clientCaFile !== undefined && {
-        require_client_certificate: rule.identity.accept.every((kind) => kind === 'mtls'),
-      }),
+      ...(clientCaFile !== undefined && { require_client_certificate: requireClientCertificate }),
       common_tls_context: {
         alpn_protocols: ['h2', 'http/1.1'],
-        tls_certificate_sds_secret_configs: [{ name: listenerSecretName(name), sds_config: ads }],
-        ...(tls.clientCaFile !== undefined && {
-          validation_context_sds_secret_config: {
-            name: validationSecretName(tls.clientCaFile),
-            sds_config: ads,
-          },
+        tls_certificate_sds_secret_configs: [{ name: secret, sds_config: ads }],
+        ...(clientCaFile !== undefined && {
+          validation_context_sds_secret_config: { name: validationSecretName(clientCaFile), sds_config: ads },
         }),
       },
     },
   }
 }
 
-function quicSocket(name: string): EnvoyJson {
+function quicSocket({ secret }: ListenerCertificate): EnvoyJson {
   return {
     name: 'envoy.transport_sockets.quic',
     typed_config: {
       '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport',
       downstream_tls_context: {
         common_tls_context: {
-          tls_certificate_sds_secret_configs: [{ name: listenerSecretName(name), sds_config: ads }],
+          tls_certificate_sds_secret_configs: [{ name: secret, sds_config: ads }],
         },
       },
       // What comes before the handshake is done can be played again by others (RFC 8446, section 8).

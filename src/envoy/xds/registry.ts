@@ -15,6 +15,7 @@ import { file_envoy_extensions_filters_http_ext_authz_v3_ext_authz } from '#gen/
 import { file_envoy_extensions_filters_http_ext_proc_v3_ext_proc } from '#gen/envoy/extensions/filters/http/ext_proc/v3/ext_proc_pb.js'
 import { file_envoy_extensions_filters_http_router_v3_router } from '#gen/envoy/extensions/filters/http/router/v3/router_pb.js'
 import { file_envoy_extensions_filters_http_upstream_codec_v3_upstream_codec } from '#gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js'
+import { file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector } from '#gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js'
 import { file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager } from '#gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
 import { file_envoy_extensions_load_balancing_policies_override_host_v3_override_host } from '#gen/envoy/extensions/load_balancing_policies/override_host/v3/override_host_pb.js'
 import { file_envoy_extensions_load_balancing_policies_round_robin_v3_round_robin } from '#gen/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb.js'
@@ -36,6 +37,7 @@ const registry = createRegistry(
   file_envoy_extensions_filters_http_ext_proc_v3_ext_proc,
   file_envoy_extensions_filters_http_router_v3_router,
   file_envoy_extensions_filters_http_upstream_codec_v3_upstream_codec,
+  file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector,
   file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager,
   file_envoy_extensions_load_balancing_policies_override_host_v3_override_host,
   file_envoy_extensions_load_balancing_policies_round_robin_v3_round_robin,

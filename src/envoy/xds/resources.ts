@@ -6,14 +6,18 @@ import type { Topology } from '../../protocol.ts'
 import { egressName, responderCluster } from '../names.ts'
 import { endpoints, poolClusterConfig, upstreamClusterConfig, usesEds } from './cluster.ts'
 import type { EnvoyJson } from './filters.ts'
+import type { FilterContext } from './http/filter.ts'
 import { httpResources } from './http/resources.ts'
 import { trialListeners } from './http/trial.ts'
 import { egressListener, responderClusterConfig } from './inner.ts'
-import { listenerConfigs, listenerSecretName } from './listener.ts'
+import { certificatesOf, listenerConfigs } from './listener.ts'
 import { encodeResource, type ResourceType, resourceTypes } from './registry.ts'
 import { aiRoutes, routeConfig } from './route.ts'
 import { certificateSecret, validationSecret, validationSecretName } from './secret.ts'
 import { collectorCluster } from './tracing.ts'
+
+/** What references of the rules stand for. */
+export type Values = Pick<FilterContext, 'resolve' | 'document'>
 
 /** Everything Envoy is told, in its JSON form, by type and name. */
 export type EnvoyConfig = Record<ResourceType, Map<string, EnvoyJson>>
@@ -31,30 +35,31 @@ export type ResourceSet = Record<ResourceType, Map<string, VersionedResource>> &
 /**
  * The Envoy configuration that these rules mean.
  * @param socket path of the service's unix socket
- * @param resolve the value of a reference to a secret; without it the references stand in the values' places
+ * @param values of references; without it the references stand in the values' places
  */
 export function envoyConfig(
   rules: Rules,
   topology: Topology,
   socket: string,
-  resolve: (reference: string) => string = (reference) => reference,
+  values: Values = { resolve: (reference) => reference, document: (reference) => reference },
 ): EnvoyConfig {
+  const { document } = values
   const maxRequestBytes = Math.max(...Object.values(rules.listeners).map((listener) => listener.maxRequestBytes))
   const https = topology.upstreams.filter((upstream) => upstream.scheme === 'https')
   const secrets = new Map(
-    https.map((upstream) => [validationSecretName(upstream.caFile), validationSecret(upstream.caFile)]),
+    https.map((upstream) => [validationSecretName(upstream.caFile), validationSecret(upstream.caFile, document)]),
   )
   for (const [name, { tls }] of Object.entries(rules.listeners)) {
     if (!tls) continue
-    const secret = listenerSecretName(name)
-    secrets.set(secret, certificateSecret(secret, tls.certificateFile, tls.keyFile))
+    for (const { certificateFile, keyFile, secret } of certificatesOf(name, tls))
+      secrets.set(secret, certificateSecret(secret, certificateFile, keyFile, document))
     if (tls.clientCaFile !== undefined)
-      secrets.set(validationSecretName(tls.clientCaFile), validationSecret(tls.clientCaFile))
+      secrets.set(validationSecretName(tls.clientCaFile), validationSecret(tls.clientCaFile, document))
   }
   const collector = collectorCluster(rules.telemetry)
   const ai = aiRoutes(topology.routeClasses, maxRequestBytes, topology.responds === true, aiPaths(rules))
   const routes = routeConfig(ai)
-  const http = httpResources({ rules, resolve }, ai)
+  const http = httpResources({ rules, ...values }, ai)
   for (const [name, secret] of http.secret) secrets.set(name, secret)
   return {
     cluster: new Map([

@@ -1,4 +1,6 @@
-import type { OwnPath } from '../../config/http/paths.ts'
+import { besides, mountOf } from '../../config/http/mount.ts'
+import { coversPath, type OwnPath, pathMatchOf } from '../../config/http/paths.ts'
+import type { HttpRouteRule } from '../../config/http.ts'
 import type { RouteClass } from '../../protocol.ts'
 import { clusterHeader, responderCluster, responderRoute, routeConfigName, routeHeader } from '../names.ts'
 import { type EnvoyJson, ownRequestHeaders } from './filters.ts'
@@ -13,31 +15,46 @@ const ms = (value: number) => `${value / 1000}s`
 export const messagesRoutePrefix = 'messages'
 export const geminiRoutePrefix = 'gemini'
 
+interface Family {
+  readonly family: string
+  readonly match: EnvoyJson
+}
+
 /** The paths of each family of clients; the first that matches decides. */
-const paths: { family: string; match: EnvoyJson; headers?: EnvoyJson[] }[] = [
+const paths: Family[] = [
   { family: messagesRoutePrefix, match: { prefix: '/v1/messages' } },
   { family: geminiRoutePrefix, match: { prefix: '/v1beta/' } },
   // Under /v1 only Google's methods are POSTed to; a list of models is OpenAI's.
   {
     family: geminiRoutePrefix,
-    match: { prefix: '/v1/models/' },
-    headers: [{ name: ':method', string_match: { exact: 'POST' } }],
+    match: { prefix: '/v1/models/', headers: [{ name: ':method', string_match: { exact: 'POST' } }] },
   },
 ]
 const rest = { family: 'openai', match: { prefix: '/' } }
 
-/** What the service answers itself. Streams last as long as they like; the service says something on them now and then. */
-const respondedRoute: EnvoyJson = {
-  name: responderRoute,
-  match: { prefix: '/', headers: [{ name: routeHeader, string_match: { exact: responderRoute } }] },
-  request_headers_to_remove: ownRequestHeaders,
-  route: {
-    cluster: responderCluster,
-    timeout: '0s',
-    idle_timeout: '0s',
-    // Nothing was sent yet.
-    retry_policy: { retry_on: 'connect-failure', num_retries: 2 },
-  },
+/**
+ * What the service answers itself. Streams last as long as they like; the service says something on them now and then.
+ * @param match the requests of these routes
+ */
+function respondedRoute(match: EnvoyJson): EnvoyJson {
+  return {
+    name: responderRoute,
+    match: ofClass(match, responderRoute),
+    request_headers_to_remove: ownRequestHeaders,
+    route: {
+      cluster: responderCluster,
+      timeout: '0s',
+      idle_timeout: '0s',
+      // Nothing was sent yet.
+      retry_policy: { retry_on: 'connect-failure', num_retries: 2 },
+    },
+  }
+}
+
+/** Narrows a match to what stage 1 has decided so. */
+function ofClass(match: EnvoyJson, id: string): EnvoyJson {
+  const headers = (match.headers ?? []) as EnvoyJson[]
+  return { ...match, headers: [...headers, { name: routeHeader, string_match: { exact: id } }] }
 }
 
 /**
@@ -55,11 +72,39 @@ export function aiRoutes(
     ...rest,
     match: below ? { path_separated_prefix: path } : { path },
   }))
-  const routes = (all: typeof paths) => [
-    ...(responds ? [respondedRoute] : []),
+  const routes = (all: readonly Family[], everything: EnvoyJson = rest.match) => [
+    ...(responds ? [respondedRoute(everything)] : []),
     ...decidedRoutes(all, classes, maxRequestBytes),
   ]
-  return { own: own.length > 0 ? routes([...paths, ...ownRest]) : [], all: routes([...paths, rest]) }
+  return {
+    own: own.length > 0 ? routes([...paths, ...ownRest]) : [],
+    all: routes([...paths, rest]),
+    at: (route, match) => [
+      ...besides(route).flatMap(({ path }) => routes([{ ...rest, match: { path } }], { path })),
+      ...routes(familiesAt(route, match), match),
+    ],
+  }
+}
+
+/** The families of clients at a place of the rules' choosing. @param match the route's own */
+function familiesAt(route: HttpRouteRule, match: EnvoyJson): Family[] {
+  if (!route.ai?.models) return [{ ...rest, match }]
+  const { outer } = mountOf(route)
+  const taken = pathMatchOf(route.match)
+  const { headers = [], query_parameters } = match as { headers?: EnvoyJson[]; query_parameters?: unknown }
+  const others = { ...(query_parameters !== undefined && { query_parameters }) }
+  return [
+    ...paths.flatMap(({ family, match: { prefix, headers: own = [] } }) => {
+      const path = outer + String(prefix).replace(/\/$/, '')
+      // The route may be for a part of the APIs only.
+      if (coversPath({ kind: 'prefix', value: path }, taken)) return [{ family, match }]
+      if (!coversPath(taken, { kind: 'prefix', value: path })) return []
+      return [
+        { family, match: { ...others, path_separated_prefix: path, headers: [...headers, ...(own as EnvoyJson[])] } },
+      ]
+    }),
+    { ...rest, match },
+  ]
 }
 
 /** The route configuration of listeners with AI traffic only. */
@@ -70,11 +115,11 @@ export function routeConfig({ all }: AiRoutes): EnvoyJson {
   }
 }
 
-function decidedRoutes(all: typeof paths, classes: readonly RouteClass[], maxRequestBytes: number): EnvoyJson[] {
-  return all.flatMap(({ family, match, headers = [] }) => [
+function decidedRoutes(all: readonly Family[], classes: readonly RouteClass[], maxRequestBytes: number): EnvoyJson[] {
+  return all.flatMap(({ family, match }) => [
     ...classes.map((kind) => ({
       name: `${family}/${kind.id}`,
-      match: { ...match, headers: [...headers, { name: routeHeader, string_match: { exact: kind.id } }] },
+      match: ofClass(match, kind.id),
       request_headers_to_remove: ownRequestHeaders,
       // Envoy's default of 1 MiB would silently give up the retry of a larger request.
       request_body_buffer_limit: maxRequestBytes + 65_536,
@@ -98,7 +143,7 @@ function decidedRoutes(all: typeof paths, classes: readonly RouteClass[], maxReq
     {
       // Before stage 1 has spoken. It never gets further: stage 1 answers or sets the class.
       name: family,
-      match: { ...match, headers },
+      match,
       direct_response: { status: 500, body: { inline_string: 'not decided' } },
     },
   ])

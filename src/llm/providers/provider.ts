@@ -50,6 +50,8 @@ export interface Secrets {
    * @throws {CredentialError} where the variable or the file is missing or empty; the message names the reference.
    */
   resolve(reference: string): string
+  /** @returns a document of Kubernetes, such as a certificate; absent: there are none */
+  document?(text: string): string
 }
 
 /** One request about to leave, before credentials. Header names are lower case. */

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { ServiceRule } from '../../../config/http/service.ts'
 import type { EnvoyJson } from '../filters.ts'
-import { certificateSecret, validationSecret, validationSecretName } from '../secret.ts'
+import { certificateSecret, type Documents, validationSecret, validationSecretName } from '../secret.ts'
 import { serviceClusterName } from './names.ts'
 import { seconds, typed } from './values.ts'
 
@@ -55,14 +55,18 @@ export function serviceEndpoints(name: string, service: ServiceRule): EnvoyJson 
 }
 
 /** The secrets that a service's TLS needs, by name. */
-export function serviceSecrets(name: string, service: ServiceRule): [name: string, secret: EnvoyJson][] {
+export function serviceSecrets(
+  name: string,
+  service: ServiceRule,
+  document: Documents,
+): [name: string, secret: EnvoyJson][] {
   if (!isSecure(service)) return []
   const { caFile, certificateFile, keyFile } = service.tls ?? {}
   const own = ownCertificateName(name)
   return [
-    [validationSecretName(caFile), validationSecret(caFile)],
+    [validationSecretName(caFile), validationSecret(caFile, document)],
     ...(certificateFile !== undefined && keyFile !== undefined
-      ? [[own, certificateSecret(own, certificateFile, keyFile)] as [string, EnvoyJson]]
+      ? [[own, certificateSecret(own, certificateFile, keyFile, document)] as [string, EnvoyJson]]
       : []),
   ]
 }
@@ -197,13 +201,21 @@ function explicitProtocol(protocol: ServiceRule['protocol']): EnvoyJson {
 }
 
 function transportSocket(name: string, service: ServiceRule): EnvoyJson {
-  const { caFile, certificateFile } = service.tls ?? {}
+  const { caFile, certificateFile, subjectAltNames = [] } = service.tls ?? {}
+  const trusted = { name: validationSecretName(caFile), sds_config: ads }
   const context = typed('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
     sni: serviceHost(service),
-    auto_sni_san_validation: true,
+    ...(subjectAltNames.length === 0 && { auto_sni_san_validation: true }),
     common_tls_context: {
       ...(service.protocol !== 'h3' && { tls_params: { tls_minimum_protocol_version: 'TLSv1_2' } }),
-      validation_context_sds_secret_config: { name: validationSecretName(caFile), sds_config: ads },
+      ...(subjectAltNames.length === 0
+        ? { validation_context_sds_secret_config: trusted }
+        : {
+            combined_validation_context: {
+              default_validation_context: { match_typed_subject_alt_names: subjectAltNames.map(subjectAltName) },
+              validation_context_sds_secret_config: trusted,
+            },
+          }),
       ...(certificateFile !== undefined && {
         tls_certificate_sds_secret_configs: [{ name: ownCertificateName(name), sds_config: ads }],
       }),
@@ -217,4 +229,9 @@ function transportSocket(name: string, service: ServiceRule): EnvoyJson {
       upstream_tls_context: Object.fromEntries(Object.entries(context).filter(([key]) => key !== '@type')),
     }),
   }
+}
+
+function subjectAltName({ dns, uri }: { dns?: string | undefined; uri?: string | undefined }): EnvoyJson {
+  if (uri !== undefined) return { san_type: 'URI', matcher: { exact: uri } }
+  return { san_type: 'DNS', matcher: { exact: dns } }
 }

@@ -43,6 +43,8 @@ export interface FilterContext {
   readonly rules: Rules
   /** The value of a reference to a secret. */
   resolve(reference: string): string
+  /** The text of a document of Kubernetes. */
+  document(reference: string): string
 }
 
 /** Makes the filters that one thing said of a route needs; none where it is not said. */

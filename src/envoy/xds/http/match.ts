@@ -2,7 +2,7 @@ import type { MatchRule } from '../../../config/http/match.ts'
 import { pathMatchOf } from '../../../config/http/paths.ts'
 import { comparisonOf, type TextMatch } from '../../../config/http/text.ts'
 import type { EnvoyJson } from '../filters.ts'
-import { stringMatcher, typed } from './values.ts'
+import { fraction, stringMatcher, typed } from './values.ts'
 
 /** envoy.config.route.v3.RouteMatch of a route's match. */
 export function routeMatch(match: MatchRule): EnvoyJson {
@@ -14,6 +14,7 @@ export function routeMatch(match: MatchRule): EnvoyJson {
     ...pathMatcher(match),
     ...(headers.length > 0 && { headers }),
     ...(query.length > 0 && { query_parameters: query }),
+    ...(match.percent !== undefined && { runtime_fraction: { default_value: fraction(match.percent) } }),
   }
 }
 

@@ -34,7 +34,7 @@ export function httpResources(context: FilterContext, ai: AiRoutes): HttpResourc
     const made = listenerHttp(name, context, ai)
     if (!made) continue
     listeners.set(name, made.chain)
-    route.push([made.chain.routes, made.routes])
+    for (const routes of made.routes) route.push([String(routes.name), routes])
   }
   return {
     cluster: [
@@ -44,7 +44,10 @@ export function httpResources(context: FilterContext, ai: AiRoutes): HttpResourc
     endpoint: services
       .filter(([, service]) => serviceUsesEds(service))
       .map(([name, service]) => [serviceClusterName(name), serviceEndpoints(name, service)] as const),
-    secret: [...services.flatMap(([name, service]) => serviceSecrets(name, service)), ...jwks.secrets],
+    secret: [
+      ...services.flatMap(([name, service]) => serviceSecrets(name, service, context.document)),
+      ...jwks.secrets,
+    ],
     route,
     listeners,
     passthrough: new Map(

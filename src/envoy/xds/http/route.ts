@@ -19,10 +19,10 @@ export const decideFilter = 'envoy.filters.http.ext_authz'
 /** Headers of the gateway's own: no client is to say them to a service, or to show it a key of ours. */
 const ownHeaders = ['x-chaperone-key', 'x-chaperone-user', 'x-chaperone-team']
 
-/** Stage 1 on a governed route: the service is told which route it is, and needs no body. */
-function decided(name: string): EnvoyJson {
+/** Stage 1 on a governed route, or on one of AI traffic: the service is told which route it is, and needs no body where it is no AI. */
+function decided({ name, ai }: HttpRouteRule): EnvoyJson {
   return typed('envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', {
-    check_settings: { context_extensions: { route: name }, disable_request_body_buffering: true },
+    check_settings: { context_extensions: { route: name }, ...(!ai && { disable_request_body_buffering: true }) },
   })
 }
 
@@ -38,7 +38,7 @@ export function httpRoute(
   { rules }: FilterContext,
 ): EnvoyJson {
   const onRoute = Object.fromEntries(filters.map(({ name, onRoute }) => [name, onRoute]))
-  if (decides) onRoute[decideFilter] = route.governed ? decided(route.name) : switchedOff
+  if (decides) onRoute[decideFilter] = route.governed || route.ai ? decided(route) : switchedOff
   const { responseHeaders, respond } = route
   // On governed routes the service says them, or takes them off.
   const ours = route.governed || targetsOf(route).length === 0 ? [] : ownHeaders
@@ -46,7 +46,7 @@ export function httpRoute(
   return {
     name: `${httpRoutePrefix}${route.name}`,
     match: routeMatch(route.match),
-    ...routeAction(route, rules.http.services),
+    ...(!route.ai && routeAction(route, rules.http.services)),
     // Envoy counts what goes to services, by route: envoy_vhost_route_…{envoy_route="NAME"}.
     ...(targetsOf(route).length > 0 && { stat_prefix: statisticsName(route.name) }),
     ...headerChanges('request', { ...route.requestHeaders, remove: [...route.requestHeaders.remove, ...ours] }),
