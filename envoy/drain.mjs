@@ -16,7 +16,7 @@ Exit code: 0 drained, 1 not in time, 2 Envoy could not be asked.
 /** Asks Envoy's admin interface. */
 function admin(socketPath, method, path) {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath, method, path, timeout: 5_000 }, (response) => {
+    const call = request({ socketPath, method, path, agent: false, timeout: 5_000 }, (response) => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (chunk) => {

@@ -24,6 +24,7 @@ import { LastGood } from './store/last-good.ts'
 import { connectRedis } from './store/redis-client.ts'
 import { RedisRuleStore } from './store/redis-rule-store.ts'
 import type { RuleStore } from './store/rule-store.ts'
+import { adoptSlots, slotOf } from './takeover/slots.ts'
 import type { Books } from './usage/books.ts'
 import { MemoryBooks } from './usage/memory-books.ts'
 import { RedisBooks } from './usage/redis-books.ts'
@@ -63,6 +64,10 @@ export interface SharedOptions {
   tenant: string
   /** A directory of this service's own, for a start without Redis and for what was settled. */
   state: string
+  /** Which part of it, where services share it of which one takes the other's place; default: 0. */
+  slot?: number | undefined
+  /** Parts that others have. */
+  taken?: readonly number[] | undefined
 }
 
 /**
@@ -107,10 +112,12 @@ export async function localBackend(
  * @throws {Error} where the directory cannot be had
  */
 export async function sharedBackend(
-  { store: url, tenant, state }: SharedOptions,
+  { store: url, tenant, state, slot = 0, taken = [] }: SharedOptions,
   report: (error: unknown) => void,
 ): Promise<Backend> {
   mkdirSync(state, { recursive: true, mode: 0o700 })
+  const part = slotOf(state, slot)
+  adoptSlots(state, slot, taken)
   const client = connectRedis(url, report)
   try {
     const store = new RedisRuleStore(client, tenant, validateRuleFiles)
@@ -124,9 +131,9 @@ export async function sharedBackend(
       taskOwners: new RedisOwners(client, tenant),
       authority: new RedisAuthority(client, tenant),
       sidecar,
-      journal: new FileJournal(join(state, 'settled.jsonl'), sidecar, (write) => new Soon(write, journalMs)),
+      journal: new FileJournal(part.journal, sidecar, (write) => new Soon(write, journalMs)),
       books: new RedisBooks(client, tenant),
-      usageDirectory: join(state, 'usage'),
+      usageDirectory: part.usage,
       rules: { store, lastGood: new LastGood(join(state, 'rules.json')) },
       async close() {
         await keys.close()

@@ -25,6 +25,7 @@ import type { TokenStore } from './mcp/oauth/token-store.ts'
 import type { ToolPins } from './mcp/pins/tool-pins.ts'
 import { type CompiledMcp, McpState } from './mcp/state.ts'
 import { ExpressionCompiler } from './policy/expression.ts'
+import type { ProcessKeys } from './process-keys.ts'
 import type { AgentRequest, Decision, Protocol, Topology } from './protocol.ts'
 import type { McpRecord } from './telemetry/record.ts'
 
@@ -46,6 +47,8 @@ export interface GatewayOptions {
   /** Told of finished calls of agents. */
   a2aFinished?: ((record: A2aRecord) => void) | undefined
   governance: GovernanceParts
+  /** For what the rules name no keys for; default: keys of its own. */
+  keys?: ProcessKeys | undefined
   report(error: unknown, requestId: string): void
   events?: {
     connected?(node: string): void
@@ -99,8 +102,9 @@ export class Gateway {
       secrets: options.secrets,
       report: options.report,
     }
-    this.#mcp = new McpState({ ...own, tokens: options.tokens })
-    this.#a2a = new A2aState({ ...own, owners: options.taskOwners, finished: options.a2aFinished })
+    const { tokens, taskOwners: owners, a2aFinished: finished, keys } = options
+    this.#mcp = new McpState({ ...own, tokens, ownKey: keys?.seal })
+    this.#a2a = new A2aState({ ...own, owners, finished, ownKey: keys?.signing })
     this.#current = this.#compile(options.rules)
     this.#current.mcp.activate()
     this.#server = new EnvoyServer({
@@ -146,12 +150,34 @@ export class Gateway {
     this.#mcp.toolsChanged()
   }
 
+  /** The path of the socket by which this process is reached though another one has the place. */
+  get ownSocket(): string {
+    return this.#server.ownSocket
+  }
+
+  /** Has Envoy come here again, where another process had it come there. */
+  publish(): void {
+    this.#server.publish()
+  }
+
+  /** @param socket the path of the process that takes this one's place, or whose place this one takes; none: it is gone */
+  useNeighbour(socket: string | undefined): void {
+    this.#server.useNeighbour(socket)
+  }
+
+  /** Another process has the place: finishes what is under way. @returns when that is done, or after `graceMs` */
+  async leave(graceMs: number): Promise<void> {
+    clearTimeout(this.#retireTimer)
+    await this.#server.leave(graceMs, () => this.#mcp.endStreams())
+  }
+
   /** Stops to answer Envoy; plans are settled. */
   async stop(graceMs: number): Promise<void> {
     clearTimeout(this.#retireTimer)
+    this.#mcp.endStreams()
+    await this.#server.stop(graceMs)
     await this.#mcp.stop()
     await this.#a2a.stop()
-    await this.#server.stop(graceMs)
     this.plans.stop()
   }
 

@@ -5,6 +5,7 @@ import type { CreateOptions, KeysOptions } from './cli/keys.ts'
 import type { ApproveOptions, McpOptions, RevokeOptions } from './cli/mcp.ts'
 import type { RevisionOptions } from './cli/revisions.ts'
 import type { StoreOptions } from './cli/rules.ts'
+import type { ServeOptions } from './cli/serve.ts'
 import type { UsageOptions } from './cli/usage.ts'
 import type { Transport } from './envoy/server.ts'
 import type { KeyQuery } from './identity/key-store.ts'
@@ -38,6 +39,12 @@ export async function main(argv: readonly string[]): Promise<void> {
   const keysFile = () =>
     new Option('--keys <file>', 'the file of virtual keys').env('CHAPERONE_KEYS').default('chaperone.keys.json')
 
+  const wholeNumber = (text: string) => {
+    const number = Number(text)
+    if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('It must be a number from 1.')
+    return number
+  }
+
   program
     .command('run')
     .description('start the gateway: the service and an Envoy')
@@ -59,13 +66,19 @@ export async function main(argv: readonly string[]): Promise<void> {
     .description('start the service only, for an Envoy that is started elsewhere')
     .option('-f, --file <file>', 'the rules; default: chaperone.yaml here, else rules made from the environment')
     .option('-s, --socket <path>', 'the unix socket that Envoy calls', '/tmp/chaperone.sock')
+    .option('--takeover', 'take the place of the service that has the socket, where there is one; no request is lost')
+    .addOption(
+      new Option('--farewell <seconds>', 'how long to finish what is under way when another service takes the place')
+        .argParser(wholeNumber)
+        .default(600),
+    )
     .addOption(transport())
     .addOption(keysFile())
     .addOption(store())
     .addOption(tenant())
     .addOption(state())
     .addOption(api())
-    .action(async (options: { file?: string; socket: string; transport: Transport } & StoreOptions) => {
+    .action(async (options: ServeOptions) => {
       const { serve } = await import('./cli/serve.ts')
       process.exitCode = await serve(options)
     })
@@ -104,11 +117,6 @@ export async function main(argv: readonly string[]): Promise<void> {
       )
       .addOption(tenant())
       .addOption(output())
-  const wholeNumber = (text: string) => {
-    const number = Number(text)
-    if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('It must be a number from 1.')
-    return number
-  }
   const message = () => new Option('-m, --message <text>', 'why')
 
   rulesCommand('apply', 'publish rules; every service obeys within a second')

@@ -14,8 +14,11 @@ import type { HealthBook } from './llm/balance.ts'
 import { PriceBook } from './llm/prices.ts'
 import { ToolPins } from './mcp/pins/tool-pins.ts'
 import { checkExpressions } from './policy/check.ts'
+import { makeProcessKeys, type ProcessKeys, readProcessKeys, writeProcessKeys } from './process-keys.ts'
 import { validateRuleFiles } from './rule-check.ts'
 import type { RuleSource } from './rule-source.ts'
+import { Incumbent } from './takeover/incumbent.ts'
+import type { Predecessor } from './takeover/predecessor.ts'
 import type { UpstreamHealth } from './telemetry/metrics.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
 import { UsageRecorder } from './usage/usage-recorder.ts'
@@ -35,6 +38,14 @@ export interface ServiceOptions {
   notReady(gateway: Gateway): string | undefined
   /** @returns Envoy's metrics in Prometheus' text format */
   envoyMetrics?: (() => Promise<string>) | undefined
+  /** The service whose place this one takes. */
+  predecessor?: Predecessor | undefined
+  /** The slot of the state directory that this one has. */
+  slot?: number | undefined
+  /** Another service has taken this one's place, and what was under way is finished. */
+  followed?(): void
+  /** How long what is under way may take then, ms. */
+  farewellMs?: number | undefined
   /** Told when an Envoy refuses what it is sent, beside the log. */
   rejected?(message: string): void
 }
@@ -53,11 +64,15 @@ export class Service {
   readonly #pinWatch: () => void
   #watch: { stop(): void } | undefined
   #stopping = false
+  readonly #keys: ProcessKeys
+  #incumbent: Incumbent | undefined
   #api: { url: string; stop(): Promise<void> } | undefined
 
   /** @throws {RangeError} where the rules cannot be carried out */
   constructor(options: ServiceOptions) {
     this.#options = options
+    const { predecessor } = options
+    this.#keys = predecessor ? readProcessKeys(predecessor.inheritance.keys) : makeProcessKeys()
     this.#secrets = new SecretStore({ report: (error) => this.telemetry.report(error, '') })
     this.telemetry = new Telemetry(options.rules.telemetry, {
       upstreams: () => upstreams(this.gateway.health),
@@ -139,6 +154,7 @@ export class Service {
           log.info(auditLine(record), record.error === undefined ? 'a2a' : 'a2a failed')
       },
       governance: this.#governance,
+      keys: this.#keys,
       report: (error, requestId) => this.telemetry.report(error, requestId),
       events: {
         connected: (node) => {
@@ -157,13 +173,27 @@ export class Service {
     })
   }
 
-  /** @throws {Error} where the socket or the telemetry port cannot be had */
+  /**
+   * Starts, in the place of the predecessor where there is one: until it is told to leave, at the end, it can go on.
+   * @throws {Error} where the socket or the telemetry port cannot be had, or the predecessor does not give its place
+   */
   async start(): Promise<void> {
+    const { predecessor } = this.#options
+    await predecessor?.release()
     await this.telemetry.start()
     await this.#ledger.start()
     this.#usage.start()
+    if (predecessor) this.gateway.useNeighbour(predecessor.inheritance.socket)
     await this.gateway.start()
     await this.#startApi()
+    if (predecessor) {
+      await predecessor.leave(this.gateway.ownSocket)
+      void predecessor.gone.then(() => {
+        this.gateway.useNeighbour(undefined)
+        this.telemetry.log.info('the service before has ended')
+      })
+    }
+    await this.#awaitSuccessor()
     this.#watch = this.#options.source?.follow(
       (files, from) => this.#put(files, from),
       (error) => this.telemetry.report(error, ''),
@@ -173,6 +203,52 @@ export class Service {
   /** Where the management API is, once started. */
   get apiUrl(): string | undefined {
     return this.#api?.url
+  }
+
+  /** A service with HTTP/2 of grpc-js cannot send Envoy elsewhere without losing requests, so nothing follows it. */
+  async #awaitSuccessor(): Promise<void> {
+    const { followed, predecessor, slot = 0, socket, transport } = this.#options
+    if (!followed || transport === 'grpc-js') return
+    const { log } = this.telemetry
+    let before = predecessor?.inheritance.slots ?? []
+    void predecessor?.gone.then(() => {
+      before = []
+    })
+    this.#incumbent = new Incumbent(
+      socket,
+      this.gateway.ownSocket,
+      {
+        describe: async () => ({
+          socket: this.gateway.ownSocket,
+          slots: [slot, ...before],
+          keys: writeProcessKeys(this.#keys),
+        }),
+        release: async () => {
+          log.info('another service takes the place of this one')
+          await this.#api?.stop()
+          this.#api = undefined
+          await this.telemetry.release()
+        },
+        resume: async () => {
+          log.warn('the other service did not come about; this one goes on')
+          this.gateway.publish()
+          await this.telemetry.start()
+          await this.#startApi()
+        },
+        leave: (successor) => void this.#leave(successor),
+      },
+      (error) => this.telemetry.report(error, ''),
+    )
+    await this.#incumbent.listen()
+  }
+
+  async #leave(successor: string): Promise<void> {
+    const { followed, farewellMs } = this.#options
+    this.telemetry.log.info('another service has the place of this one, which finishes what is under way')
+    this.#stopping = true
+    this.gateway.useNeighbour(successor)
+    await this.gateway.leave(farewellMs ?? 600_000)
+    followed?.()
   }
 
   async #startApi(): Promise<void> {
@@ -200,6 +276,7 @@ export class Service {
   /** Stops answering Envoy; what is under way may take `graceMs` more. */
   async stop(graceMs: number): Promise<void> {
     this.stopping()
+    this.#incumbent?.stop()
     await this.#api?.stop()
     await this.gateway.stop(graceMs)
     await this.#ledger.close()

@@ -17,6 +17,7 @@ const allowed: Record<string, readonly string[]> = {
   store: ['config'],
   usage: [],
   api: ['identity', 'usage', 'store'],
+  takeover: [],
   governance: ['config', 'identity', 'policy', 'limits', 'guards'],
   'llm/dialects': ['llm', 'json.ts', 'sse.ts'],
   'llm/providers': ['config', 'llm', 'json.ts', 'sse.ts'],
@@ -42,7 +43,7 @@ const allowed: Record<string, readonly string[]> = {
   'envoy/wire': ['protocol.ts', 'envoy'],
   'envoy/xds': ['config', 'protocol.ts', 'envoy'],
   'envoy/h2': [],
-  envoy: ['protocol.ts', 'config', 'envoy/wire', 'envoy/xds', 'envoy/h2'],
+  envoy: ['protocol.ts', 'config', 'takeover', 'envoy/wire', 'envoy/xds', 'envoy/h2'],
 }
 
 /** The folder of the table that a file belongs to: the longest that fits. */

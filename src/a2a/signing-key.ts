@@ -30,9 +30,13 @@ export function readSigningKey(pem: string, alg: SigningAlgorithm, kid: string):
   return { key, alg, kid, publicJwk: publicOf(key, alg, kid) }
 }
 
-/** A key that lives as long as the process, for gateways whose rules have none. Its id is its RFC 7638 thumbprint. */
-export async function makeSigningKey(): Promise<SigningKey> {
-  const { privateKey: key } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+/**
+ * A key that lives as long as the process, for gateways whose rules have none. Its id is its RFC 7638 thumbprint.
+ * @param key on the curve P-256; default: a new one
+ */
+export async function makeSigningKey(
+  key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+): Promise<SigningKey> {
   const kid = await calculateJwkThumbprint(createPublicKey(key).export({ format: 'jwk' }) as JWK)
   return { key, alg: 'ES256', kid, publicJwk: publicOf(key, 'ES256', kid) }
 }

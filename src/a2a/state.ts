@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
@@ -38,6 +39,8 @@ export interface A2aOptions {
   owners?: Owners | undefined
   /** Notifies clients in the agents' place; none: nobody is notified where the rules want it so. */
   relay?: Callbacks | undefined
+  /** Signs where the rules have no key; default: one of its own. */
+  ownKey?: KeyObject | undefined
   /** Told of finished calls. */
   finished?: ((record: A2aRecord) => void) | undefined
   report(error: unknown, requestId: string): void
@@ -144,7 +147,7 @@ export class A2aState {
   }
 
   #processKey(): Promise<SigningKey> {
-    this.#ownKey ??= makeSigningKey()
+    this.#ownKey ??= makeSigningKey(this.#options.ownKey)
     return this.#ownKey
   }
 }

@@ -76,6 +76,9 @@ export interface StoreOptions {
   store?: string | undefined
   tenant: string
   state: string
+  /** The slot of the state directory to use, and those that others have; see takeover/slots.ts. */
+  slot?: number | undefined
+  taken?: readonly number[] | undefined
   /** The file of virtual keys, without a store. */
   keys?: string | undefined
   /** Where the management API listens. */

@@ -14,7 +14,8 @@ const longest = 64 * 1024 * 1024
  */
 export function askAdmin(socketPath: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath, path, signal: AbortSignal.timeout(5_000) }, (response) => {
+    // A connection that is kept would go on asking the Envoy before, after a hot restart.
+    const call = request({ socketPath, path, agent: false, signal: AbortSignal.timeout(5_000) }, (response) => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => {

@@ -30,6 +30,8 @@ export const routeConfigName = 'agents'
 /** The cluster of the service's own HTTP server, and the route that leads there. */
 export const responderCluster = 'responder'
 export const responderRoute = 'responder'
+/** Connections to it that Envoy has had no use for during this time it closes. */
+export const idleConnectionMs = 10_000
 /** The listener by which the service's own calls go out, and its routes. */
 export const egressName = 'egress'
 

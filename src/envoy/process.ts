@@ -96,15 +96,18 @@ export class EnvoyProcess {
    */
   admin(path: string, method: 'GET' | 'POST' = 'GET'): Promise<{ status: number; body: string }> {
     return new Promise((resolve, reject) => {
-      const call = request({ socketPath: this.#adminSocket, path, method, timeout: 5_000 }, (response) => {
-        let body = ''
-        response.setEncoding('utf8')
-        response.on('data', (chunk: string) => {
-          body += chunk
-        })
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
-        response.on('error', reject)
-      })
+      const call = request(
+        { socketPath: this.#adminSocket, path, method, agent: false, timeout: 5_000 },
+        (response) => {
+          let body = ''
+          response.setEncoding('utf8')
+          response.on('data', (chunk: string) => {
+            body += chunk
+          })
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+          response.on('error', reject)
+        },
+      )
       call.on('error', reject)
       call.on('timeout', () => call.destroy(new Error('Envoy’s admin interface does not answer')))
       call.end()

@@ -3,6 +3,7 @@ import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Responder } from '../protocol.ts'
 import { requestIdHeader } from './names.ts'
+import { type Neighbour, relayedHeader } from './neighbour.ts'
 
 /** Envoy brings a request at once; what does not come in this time never will. */
 const patienceMs = 10_000
@@ -19,6 +20,11 @@ export class ResponderServer {
   readonly #server: Server
   readonly #sweeper: NodeJS.Timeout
   readonly #report: (error: unknown, requestId: string) => void
+  /** Who may know of requests that are not known here. */
+  neighbour: Neighbour | undefined
+  #leaving = false
+  /** Answers under way. */
+  #answering = 0
 
   /** @param report told of what goes wrong here; the client gets a 500 */
   constructor(report: (error: unknown, requestId: string) => void) {
@@ -51,6 +57,24 @@ export class ResponderServer {
     chmodSync(path, 0o600)
   }
 
+  /**
+   * Every answer is the last of its connection from now on. Connections that Envoy has no use for it closes by itself, so that none
+   * is closed here while a request is on its way.
+   */
+  leave(): void {
+    this.#leaving = true
+  }
+
+  /** Whether an answer is under way, or expected. */
+  get busy(): boolean {
+    return this.#answering > 0 || this.#waiting.size > 0
+  }
+
+  /** Whether Envoy has a connection here still. */
+  async connected(): Promise<boolean> {
+    return new Promise((resolve) => this.#server.getConnections((error, count) => resolve(!error && count > 0)))
+  }
+
   /** Stops: answers under way may finish for `graceMs`, then they are cut. */
   async stop(graceMs: number): Promise<void> {
     clearInterval(this.#sweeper)
@@ -65,9 +89,17 @@ export class ResponderServer {
     const id = request.headers[requestIdHeader]
     const waiting = typeof id === 'string' ? this.#waiting.get(id) : undefined
     response.on('error', () => undefined)
+    this.#answering++
+    response.on('close', () => this.#answering--)
+    if (this.#leaving) response.shouldKeepAlive = false
     if (!waiting) {
-      request.resume()
-      response.writeHead(503, { 'content-type': 'application/json' }).end('{"error":"the request was not expected"}')
+      const refuse = () => {
+        request.resume()
+        response.writeHead(503, { 'content-type': 'application/json' }).end('{"error":"the request was not expected"}')
+      }
+      if (this.neighbour && request.headers[relayedHeader] === undefined)
+        this.neighbour.respond(request, response, refuse)
+      else refuse()
       return
     }
     this.#waiting.delete(id as string)

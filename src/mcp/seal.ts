@@ -35,12 +35,16 @@ export class Sealer {
   #keys = new Map<string, ReadonlyMap<Purpose, Buffer>>()
   #first = ''
   /** Of this process only. */
-  readonly #own: SealKey = { id: 'p', secret: randomBytes(32) }
+  readonly #own: SealKey
   readonly #nonces = Buffer.alloc(nonceBytes * 256)
   #nextNonce = this.#nonces.length
 
-  /** @param keys the first seals, all open; none: a random one, which ends with this process */
-  constructor(keys: readonly SealKey[]) {
+  /**
+   * @param keys the first seals, all open; none: `own` does both
+   * @param own at least 32 random bytes, which end with this process
+   */
+  constructor(keys: readonly SealKey[], own: Uint8Array = randomBytes(32)) {
+    this.#own = { id: 'p', secret: own }
     this.use(keys)
   }
 

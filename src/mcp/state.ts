@@ -30,6 +30,8 @@ export interface McpOptions {
   secrets: Secrets
   /** Where what users authorized is kept. */
   tokens: TokenStore
+  /** Seals where the rules have no keys; default: one of its own. */
+  ownKey?: Uint8Array | undefined
   report(error: unknown, requestId: string): void
 }
 
@@ -44,18 +46,23 @@ export interface CompiledMcp {
 /** What of MCP lives longer than a revision of the rules: servers, sessions, streams. */
 export class McpState {
   readonly #options: McpOptions
-  readonly #sealer = new Sealer([])
+  readonly #sealer: Sealer
   readonly #vault: Vault
   readonly #egress: Egress
   readonly #http = new OAuthHttp()
   readonly #pool: ServerPool
-  readonly #sessions = new Sessions(this.#sealer, 0)
-  readonly #tasks = new Tasks(this.#sealer)
-  readonly #listening = new Listening(this.#tasks)
-  readonly #resumable = new ResumableStreams(this.#sealer)
+  readonly #sessions: Sessions
+  readonly #tasks: Tasks
+  readonly #listening: Listening
+  readonly #resumable: ResumableStreams
 
   constructor(options: McpOptions) {
     this.#options = options
+    this.#sealer = new Sealer([], options.ownKey)
+    this.#sessions = new Sessions(this.#sealer, 0)
+    this.#tasks = new Tasks(this.#sealer)
+    this.#listening = new Listening(this.#tasks)
+    this.#resumable = new ResumableStreams(this.#sealer)
     this.#vault = new Vault(options.tokens, this.#sealer)
     this.#egress = new Egress(options.egressSocket, options.clusterHeader)
     this.#pool = new ServerPool(
@@ -132,9 +139,14 @@ export class McpState {
     this.#listening.toolsChanged()
   }
 
-  /** Ends streams in the ways of their eras, then the servers. */
-  async stop(): Promise<void> {
+  /** Ends streams that only listen, in the ways of their eras; their clients come again. */
+  endStreams(): void {
     this.#listening.stop()
+  }
+
+  /** Ends streams, then the servers. */
+  async stop(): Promise<void> {
+    this.endStreams()
     this.#pool.close()
     await this.#egress.close()
     await this.#http.close()

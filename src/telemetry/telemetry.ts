@@ -55,8 +55,14 @@ export class Telemetry {
     })
   }
 
-  async stop(): Promise<void> {
+  /** Frees the port; `start` takes it again. */
+  async release(): Promise<void> {
     await this.#server?.stop()
+    this.#server = undefined
+  }
+
+  async stop(): Promise<void> {
+    await this.release()
     await this.#traces?.stop()
     await this.metrics.stop()
   }

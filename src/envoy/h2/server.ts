@@ -38,6 +38,7 @@ export class GrpcSocketServer {
   readonly #server: Server
   readonly #report: (error: unknown) => void
   readonly #connections = new Set<Connection>()
+  readonly #leaving = new Set<Connection>()
 
   constructor({ maxMessageBytes, methods, report }: GrpcServerOptions) {
     this.#report = report
@@ -49,7 +50,10 @@ export class GrpcSocketServer {
     this.#server = createServer((socket) => {
       const connection = new Connection(socket, options)
       this.#connections.add(connection)
-      socket.on('close', () => this.#connections.delete(connection))
+      socket.on('close', () => {
+        this.#connections.delete(connection)
+        this.#leaving.delete(connection)
+      })
     })
   }
 
@@ -63,10 +67,23 @@ export class GrpcSocketServer {
     chmodSync(path, 0o600)
   }
 
+  /** Asks the clients that are connected to go elsewhere; their calls under way, and those that still come, are answered. */
+  goAway(): void {
+    for (const connection of this.#connections) {
+      connection.goAway()
+      this.#leaving.add(connection)
+    }
+  }
+
+  /** How many clients were asked to go elsewhere, and still are here. */
+  get leaving(): number {
+    return this.#leaving.size
+  }
+
   /** Stops: calls under way may finish for `graceMs`, then they are cut. */
   async stop(graceMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    for (const connection of this.#connections) connection.goAway()
+    this.goAway()
     const timer = setTimeout(() => {
       for (const connection of this.#connections) connection.destroy()
     }, graceMs)

@@ -67,21 +67,27 @@ export class DiscoveryService {
 
   /** An Envoy begins its stream. */
   open(call: GrpcCall): GrpcReceiver {
-    const stream = new DiscoveryStream(call, () => this.#served, this.#events)
-    this.#streams.add(stream)
     const gone = () => {
       if (!this.#streams.delete(stream)) return
       stream.close()
       this.#events.disconnected?.(stream.node)
     }
+    const ended = () => {
+      gone()
+      call.end()
+    }
+    const stream = new DiscoveryStream(call, () => this.#served, this.#events, ended)
+    this.#streams.add(stream)
     return {
       message: (bytes) => stream.receive(fromBinary(DeltaDiscoveryRequestSchema, bytes)),
-      end() {
-        gone()
-        call.end()
-      },
+      end: ended,
       closed: gone,
     }
+  }
+
+  /** Ends every stream: the Envoys begin new ones, where another process has the socket there. */
+  end(): void {
+    for (const stream of [...this.#streams]) stream.end()
   }
 
   /**
@@ -139,6 +145,7 @@ const soonMs = 250
 /** One Envoy's stream. */
 class DiscoveryStream {
   node = 'unknown'
+  readonly end: () => void
   readonly #call: GrpcCall
   readonly #served: () => ResourceSet
   readonly #events: DiscoveryEvents
@@ -152,7 +159,9 @@ class DiscoveryStream {
   readonly #leftover: [ResourceType, string][] = []
   #work: Promise<unknown> = Promise.resolve()
 
-  constructor(call: GrpcCall, served: () => ResourceSet, events: DiscoveryEvents) {
+  /** @param end ends it */
+  constructor(call: GrpcCall, served: () => ResourceSet, events: DiscoveryEvents, end: () => void) {
+    this.end = end
     this.#call = call
     this.#served = served
     this.#events = events

@@ -1,4 +1,12 @@
-import { clusterHeader, egressName, egressSocket, hostHeader, responderCluster, responderSocket } from '../names.ts'
+import {
+  clusterHeader,
+  egressName,
+  egressSocket,
+  hostHeader,
+  idleConnectionMs,
+  responderCluster,
+  responderSocket,
+} from '../names.ts'
 import type { EnvoyJson } from './filters.ts'
 
 /**
@@ -12,6 +20,14 @@ export function responderClusterConfig(socket: string): EnvoyJson {
     name: responderCluster,
     type: 'STATIC',
     connect_timeout: '5s',
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+        explicit_http_config: { http_protocol_options: {} },
+        // HTTP/1.1 has no word for "go elsewhere": a process that another one follows waits until Envoy has closed them.
+        common_http_protocol_options: { idle_timeout: `${idleConnectionMs / 1000}s` },
+      },
+    },
     circuit_breakers: {
       thresholds: [
         { max_connections: 65_536, max_pending_requests: 65_536, max_requests: 65_536, max_connection_pools: 65_536 },
