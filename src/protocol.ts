@@ -69,6 +69,13 @@ export interface Plan {
   attempt(upstream: string, headers: ReadonlyMap<string, string>): Exchange
   /** Every attempt has failed. @returns what the client gets */
   exhausted(): LocalAnswer | Promise<LocalAnswer>
+  /** When it has to be over, performance.now(); absent: whenever it is. */
+  readonly endsAt?: number | undefined
+  /**
+   * It is not over by then.
+   * @returns what the client gets; undefined: an answer has begun to go to it, and its next piece says so. It is cut off soon then.
+   */
+  expired?(): LocalAnswer | undefined
   /** No attempt is under way and none will follow: settle what is not settled. Idempotent. */
   close(): void
 }

@@ -70,7 +70,7 @@ beforeAll(async () => {
     budgets: { tree: { tokens: 350, per: 'day', by: ['tree'] } },
     limits: {
       tools: { requests: 3, per: 'day', by: ['tree'], when: 'tool.name != ""' },
-      delegations: { requests: 2, per: 'day', by: ['tree'], when: 'agent.name != ""' },
+      delegations: { requests: 3, per: 'day', by: ['tree'], when: 'agent.name != ""' },
     },
     policies: {
       rules: {

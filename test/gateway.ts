@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { A2aRecord } from '../src/a2a/record.ts'
+import type { Owners } from '../src/a2a/tasks/owners.ts'
 import { type Rules, type RulesInput, rulesSchema } from '../src/config/schema.ts'
 import { SecretStore } from '../src/config/secrets.ts'
 import { findEnvoy } from '../src/envoy/binary.ts'
@@ -11,6 +13,7 @@ import { GovernanceState } from '../src/governance/state.ts'
 import { KeySets } from '../src/identity/jwks.ts'
 import type { KeyStore } from '../src/identity/key-store.ts'
 import { MemoryKeyStore } from '../src/identity/memory-key-store.ts'
+import type { Authority } from '../src/limits/authority.ts'
 import { type BudgetAlert, Ledger } from '../src/limits/ledger.ts'
 import { MemoryAuthority } from '../src/limits/memory-authority.ts'
 import { PriceBook } from '../src/llm/prices.ts'
@@ -34,6 +37,8 @@ export interface TestGateway {
   refusals: RefusalRecord[]
   /** Every finished MCP request, in order. */
   mcpRecords: McpRecord[]
+  /** Every finished call of an agent, in order. */
+  a2aRecords: A2aRecord[]
   /** Approvals of MCP tools. */
   pins: PinStore
   /** Definitions of tools that are not the approved ones. */
@@ -57,7 +62,16 @@ export type TestRules = Omit<RulesInput, 'listeners'> & { listeners?: RulesInput
 /** Starts a gateway. Secrets are the environment's and the files' of this machine. */
 export async function startGateway(
   input: TestRules,
-  options: { concurrency?: number; transport?: Transport } = {},
+  options: {
+    concurrency?: number
+    transport?: Transport
+    /** Where it counts; default: in memory, by itself. */
+    authority?: Authority
+    /** Virtual keys; default: its own. */
+    keys?: KeyStore
+    /** Whose tasks are whose; default: as it knows itself. */
+    taskOwners?: Owners
+  } = {},
 ): Promise<TestGateway> {
   const rules = rulesSchema.parse({ listeners: { default: { port: await freePort() } }, ...input })
   const { port } = Object.values(rules.listeners)[0]!
@@ -66,19 +80,23 @@ export async function startGateway(
   const records: RequestRecord[] = []
   const refusals: RefusalRecord[] = []
   const mcpRecords: McpRecord[] = []
+  const a2aRecords: A2aRecord[] = []
   const pinned: PinEvent[] = []
   const reports: { error: unknown; requestId: string }[] = []
   const secrets = new SecretStore({ report: (error) => reports.push({ error, requestId: '' }) })
   const alerts: BudgetAlert[] = []
   const found: { guard: string; label: string; action: string }[] = []
-  const keys = new MemoryKeyStore()
+  const keys = options.keys ?? new MemoryKeyStore()
   const pins = new MemoryPinStore()
   const toolPins = new ToolPins({
     store: pins,
     report: (event) => pinned.push(event),
     failed: (error) => reports.push({ error, requestId: '' }),
   })
-  const ledger = new Ledger({ authority: new MemoryAuthority(), alert: (alert) => alerts.push(alert) })
+  const ledger = new Ledger({
+    authority: options.authority ?? new MemoryAuthority(),
+    alert: (alert) => alerts.push(alert),
+  })
   await ledger.start()
   const governance = new GovernanceState({
     keys,
@@ -106,7 +124,9 @@ export async function startGateway(
     },
     pins: toolPins,
     tokens: new MemoryTokenStore(),
+    taskOwners: options.taskOwners,
     mcpFinished: (record) => mcpRecords.push(record),
+    a2aFinished: (record) => a2aRecords.push(record),
     governance,
     report: (error, requestId) => reports.push({ error, requestId }),
   })
@@ -137,6 +157,7 @@ export async function startGateway(
     records,
     refusals,
     mcpRecords,
+    a2aRecords,
     pins,
     pinned,
     keys,

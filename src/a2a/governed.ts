@@ -1,7 +1,7 @@
 import type { Governance } from '../governance/governance.ts'
 import type { GuardSession } from '../guards/guards.ts'
-import type { Admission } from '../limits/admission.ts'
-import { refusalText } from '../limits/refusal-text.ts'
+import type { Admission, Refusal } from '../limits/admission.ts'
+import { refusalText, rulePath } from '../limits/refusal-text.ts'
 import type { Facts } from '../policy/facts.ts'
 import { A2aError } from './errors.ts'
 import type { Asker } from './front/account.ts'
@@ -22,6 +22,8 @@ export interface Wanted {
 /** What a call takes of the limits; it must be given back. */
 export interface Admitted {
   readonly headers: readonly (readonly [string, string])[]
+  /** When the time of the tree is over, and what the caller is told then. */
+  readonly deadline?: { readonly inMs: number; readonly error: A2aError } | undefined
   release(): void
 }
 
@@ -58,7 +60,7 @@ export function governorOf(governance: Governance): Governor {
     guards: (asker, wanted) => (governance.guards.empty ? undefined : governance.guards.session(facts(asker, wanted))),
     maySee: (asker, wanted) => policies.trivial || policies.mayAllow(facts(asker, wanted)),
     admit(asker, wanted) {
-      if (!governance.metered) return free
+      if (!governance.metered(asker.identity)) return free
       const admission = governance.admit(facts(asker, wanted), () => nothing, false)
       return admission instanceof Promise ? admission.then(admittedOf) : admittedOf(admission)
     },
@@ -68,20 +70,28 @@ export function governorOf(governance: Governance): Governor {
 /** @throws {A2aError} where a limit is used up */
 function admittedOf(admission: Admission): Admitted {
   if (admission.type === 'admitted') {
-    const { ticket, headers } = admission
-    return { headers, release: () => ticket.settle(nothing) }
+    const { ticket, headers, deadline } = admission
+    return {
+      headers,
+      release: () => ticket.settle(nothing),
+      deadline: deadline && { inMs: deadline.inMs, error: notAdmitted(deadline.refusal) },
+    }
   }
   // A cheaper model is no answer to a call of an agent: its budget is used up.
   if (admission.type === 'downgrade')
     throw new A2aError('budgetExhausted', `The budget ${admission.budget} is used up.`, {
       rule: `budgets.${admission.budget}`,
     })
-  const { why, kind, rule, headers, opensInMs } = admission
+  throw notAdmitted(admission)
+}
+
+function notAdmitted(refusal: Refusal): A2aError {
+  const { why, kind, headers, opensInMs } = refusal
   const waits: [string, string][] = Number.isFinite(opensInMs)
     ? [['retry-after', String(Math.ceil(opensInMs / 1000))]]
     : []
-  const what = why === 'store' ? 'unavailable' : kind === 'budget' ? 'budgetExhausted' : 'rateLimited'
-  throw new A2aError(what, refusalText(admission), { rule: `${kind}s.${rule}`, headers: [...headers, ...waits] })
+  const what = why === 'store' ? 'unavailable' : kind !== 'limit' ? 'budgetExhausted' : 'rateLimited'
+  return new A2aError(what, refusalText(refusal), { rule: rulePath(refusal), headers: [...headers, ...waits] })
 }
 
 function factsOf(governance: Governance, asker: Asker, { agent, operation, skill, depth }: Wanted): Facts {

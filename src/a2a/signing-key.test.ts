@@ -24,7 +24,13 @@ async function signsAll(signer: SigningKey): Promise<void> {
   const find = (kid: string) => keySet([signer]).keys.find((key) => key.kid === kid)
   const signed = await signCard(card(plain).card, { ...signer, jku: 'https://gw.example/jwks.json' })
   expect(await verifyCard(card(signed), find)).toEqual({ type: 'verified', kid: signer.kid })
-  const wanted = { subject: 'u', actors: ['a'], callee: 'b', rights: {}, lifetimeMs: 60_000 }
+  const wanted = {
+    tree: { id: 't', subject: 'u', budgets: [] },
+    actors: ['a'],
+    callee: 'b',
+    rights: {},
+    lifetimeMs: 60_000,
+  }
   const { token } = await mintDelegation(wanted, { ...signer, issuer: 'gw' }, Date.now)
   expect(await verifyDelegation(token, 'b', { issuers: ['gw'], find }, Date.now)).toMatchObject({ subject: 'u' })
 }

@@ -15,6 +15,7 @@ import type { Topology } from '../protocol.ts'
 import { Agent } from './agent/agent.ts'
 import { placesOf } from './agent/places.ts'
 import { type Callbacks, checkedCallbacks, noCallbacks, offersPush } from './callbacks.ts'
+import { OpenTrees } from './delegation/open-trees.ts'
 import { delegationReader } from './delegation/reader.ts'
 import { Delegations } from './delegation/standing.ts'
 import { verifierOf } from './delegation/trust.ts'
@@ -87,6 +88,7 @@ export class A2aState {
       governor,
       delegations,
       owners: this.#owners,
+      trees: new OpenTrees(this.#owners),
       callbacks,
       finished: this.#options.finished ?? (() => undefined),
       report,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { baseUrl, duration, expression, name, port, secret } from './primitives.ts'
+import { baseUrl, duration, durationMs, expression, name, port, secret } from './primitives.ts'
 
 /** A2A: which agents there are, who may delegate what to whom, and where notifications may go. */
 
@@ -14,6 +14,9 @@ const network = z
 const binding = z.enum(['jsonrpc', 'http+json'])
 const version = z.enum(['0.3', '1.0'])
 const algorithm = z.enum(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'])
+
+/** What a tree has spent is kept for as long. */
+const longestLifetimeMs = 720 * 3_600_000
 
 const tokenEndpoint = {
   tokenUrl: url.describe('The authorization server’s token endpoint'),
@@ -176,6 +179,7 @@ const delegation = z
       .default(4)
       .describe('How many delegations may lie one after another; 1: nobody passes on what was delegated to them'),
     lifetime: duration
+      .refine((text) => durationMs(text) <= longestLifetimeMs, 'must be at most 720h')
       .default('15m')
       .describe('How long a delegation may be used; none lives longer than the one before it'),
     required: z
@@ -214,6 +218,20 @@ const delegation = z
       .describe('Who may delegate what to whom, by names; their order means nothing'),
   })
   .describe('Who may delegate to whom, and how deep')
+
+const tree = z
+  .strictObject({
+    usd: z.number().min(0).max(1_000_000).optional().describe('US dollars for models'),
+    tokens: z.int().min(0).optional().describe('Tokens of models, prompts and completions'),
+    toolCalls: z.int().min(0).optional().describe('Calls of MCP tools'),
+    delegations: z.int().min(0).optional().describe('Messages to agents, the first one included'),
+    time: duration
+      .optional()
+      .describe('How long it may take, from its first message; what is under way then is cut off'),
+  })
+  .describe(
+    'What all that comes of one task may spend, where this gateway is asked first: its agents’ models, tools and delegations together, at all gateways. Callers may open smaller budgets.',
+  )
 
 const push = z
   .strictObject({
@@ -263,12 +281,21 @@ export const a2a = z
       .optional()
       .describe('Signs cards and delegations. None: cards are unsigned, and a key of this process signs delegations.'),
     delegation: delegation.prefault({}),
+    tree: tree.default({}),
     push: push.prefault({}),
   })
+  .refine(
+    ({ tree, delegation }) => tree.time === undefined || durationMs(tree.time) <= durationMs(delegation.lifetime),
+    {
+      path: ['tree', 'time'],
+      error: 'must not be longer than delegation.lifetime, after which no agent of the tree can show a delegation',
+    },
+  )
   .describe('Agents that others delegate to (A2A)')
 
 export type A2aRule = z.output<typeof a2a>
 export type A2aAgentRule = z.output<typeof agent>
 export type A2aCredentialRule = z.output<typeof credential>
 export type A2aDelegationRule = z.output<typeof delegation>
+export type A2aTreeRule = z.output<typeof tree>
 export type A2aPushRule = z.output<typeof push>

@@ -1,4 +1,4 @@
-import type { Exchange, LocalAnswer, Piece } from '../protocol.ts'
+import type { Exchange, LocalAnswer, Piece, Plan } from '../protocol.ts'
 import { exhaustedUpstream, metadataNamespace, requestIdHeader } from './names.ts'
 import type { PlanStore } from './plans.ts'
 import {
@@ -10,6 +10,10 @@ import {
 } from './wire/process.ts'
 
 const noBytes = new Uint8Array(0)
+/** An answer that is under way when its time is over may say so for as long, ms. */
+const lastWordMs = 1_000
+/** What a timer of Node's can wait, ms. */
+const longestTimer = 2 ** 31 - 1
 
 /** What a processing stream can do with its gRPC call. */
 export interface ProcessingCall {
@@ -33,6 +37,7 @@ export class ProcessingStream {
   #heldPieces = 0
   /** What came while a piece was being looked at; undefined: none is. Envoy's own buffers bound it. */
   #waiting: ProcessingMessage[] | undefined
+  #deadline: NodeJS.Timeout | undefined
 
   /** @param report told of what goes wrong here; the client gets a 503 */
   constructor(call: ProcessingCall, plans: PlanStore, report: (error: unknown, requestId: string) => void) {
@@ -96,6 +101,10 @@ export class ProcessingStream {
       return
     }
     this.#exchange = plan.attempt(upstream, message.headers)
+    if (plan.endsAt !== undefined) {
+      const left = Math.min(plan.endsAt - performance.now(), longestTimer)
+      this.#deadline = setTimeout(() => this.#expire(plan), left).unref()
+    }
     const transform = this.#exchange.request()
     if (transform instanceof Promise)
       transform.then(
@@ -162,6 +171,22 @@ export class ProcessingStream {
     return this.#exchange
   }
 
+  /** Envoy takes an answer at any time, also while it waits for the upstream; after the answer's head it cuts the client off. */
+  #expire(plan: Plan): void {
+    if (this.#ended) return
+    const answer = plan.expired?.()
+    if (answer) {
+      this.#call.write(encodeImmediate(answer))
+      this.#finish(true)
+      return
+    }
+    this.#deadline = setTimeout(() => {
+      if (this.#ended) return
+      this.#call.write(encodeImmediate(lostRequest(this.#id)))
+      this.#finish(false)
+    }, lastWordMs).unref()
+  }
+
   #fail(error: unknown): void {
     if (this.#ended) return
     this.#report(error, this.#id)
@@ -171,6 +196,7 @@ export class ProcessingStream {
 
   #finish(complete: boolean, endCall = true): void {
     this.#ended = true
+    clearTimeout(this.#deadline)
     const exchange = this.#exchange
     if (exchange) {
       exchange.closed(complete)

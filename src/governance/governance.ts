@@ -65,13 +65,14 @@ export class Governance {
     this.#firstListener = names.some(([name]) => name === 'default') ? 'default' : names[0]![0]
   }
 
-  /** Whether no rule wants to know anything of a request but who it comes from. */
-  get idle(): boolean {
-    return this.policies.trivial && this.guards.empty && !this.#metering.metered
+  /** Whether no rule wants to know anything of a caller's request but who it comes from. */
+  idle(identity: Identity): boolean {
+    return this.policies.trivial && this.guards.empty && !this.metered(identity)
   }
 
-  get metered(): boolean {
-    return this.#metering.metered
+  /** Whether a caller's requests are counted: by the rules, or by what it was delegated. */
+  metered({ delegation }: Identity): boolean {
+    return this.#metering.metered || (delegation !== undefined && delegation.budgets.length > 0)
   }
 
   /**

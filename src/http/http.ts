@@ -1,7 +1,7 @@
 import type { Governance } from '../governance/governance.ts'
 import type { Identity, Unidentified } from '../identity/identity.ts'
 import type { Admission, Refusal } from '../limits/admission.ts'
-import { refusalText } from '../limits/refusal-text.ts'
+import { refusalText, rulePath } from '../limits/refusal-text.ts'
 import type { Facts } from '../policy/facts.ts'
 import type { AgentRequest, Decision, LocalAnswer, Protocol } from '../protocol.ts'
 
@@ -47,7 +47,7 @@ export class HttpProtocol implements Protocol {
       return refused(request, status, code, message, undefined, status === 401 ? [['www-authenticate', 'Bearer']] : [])
     }
     const governance = this.#governance
-    if (governance.policies.trivial && !governance.metered) return passed(request, identity)
+    if (governance.policies.trivial && !governance.metered(identity)) return passed(request, identity)
     const facts = factsOf(request, listener, identity, governance)
     const verdict = governance.policies.decide(facts)
     if (verdict.effect === 'deny') {
@@ -56,7 +56,7 @@ export class HttpProtocol implements Protocol {
         policy === undefined ? message : `The policy ${policy} of this gateway denies this request. ${message}`
       return refused(request, 403, 'policy_denied', text, policy === undefined ? undefined : `policies.rules.${policy}`)
     }
-    if (!governance.metered) return passed(request, identity)
+    if (!governance.metered(identity)) return passed(request, identity)
     return then(
       governance.admit(facts, () => nothing, false),
       (admission) => admitted(request, identity, admission),
@@ -77,11 +77,11 @@ function admitted(request: AgentRequest, identity: Identity, admission: Admissio
 }
 
 function notAdmitted(request: AgentRequest, refusal: Refusal): Decision {
-  const { why, kind, rule, headers, opensInMs } = refusal
-  const budget = kind === 'budget' && why === 'used_up'
+  const { why, kind, headers, opensInMs } = refusal
+  const budget = kind !== 'limit' && why === 'used_up'
   const code =
-    why === 'store' ? 'limit_store_unavailable' : kind === 'budget' ? 'budget_exceeded' : 'rate_limit_exceeded'
-  return refused(request, why === 'store' ? 503 : budget ? 402 : 429, code, refusalText(refusal), `${kind}s.${rule}`, [
+    why === 'store' ? 'limit_store_unavailable' : kind !== 'limit' ? 'budget_exceeded' : 'rate_limit_exceeded'
+  return refused(request, why === 'store' ? 503 : budget ? 402 : 429, code, refusalText(refusal), rulePath(refusal), [
     ...headers,
     ...(Number.isFinite(opensInMs) && !budget ? [['retry-after', String(Math.ceil(opensInMs / 1000))] as const] : []),
   ])

@@ -31,8 +31,33 @@ export interface Delegated {
   readonly tree: string
   /** On whose behalf all of it happens. */
   readonly subject: string
-  /** Who delegated, the first first. */
+  /** Who delegated, the first first; empty: this caller begins. */
   readonly chain: readonly string[]
+  /** The delegation that the caller shows, by its token's id; absent: it begins. */
+  readonly id?: string | undefined
+  /** The agent that the caller is, by its name in the rules. */
+  readonly agent?: string | undefined
+  /** What may be spent: every one of these has to have room. The whole tree's comes first. */
+  readonly budgets: readonly TreeBudget[]
+}
+
+/** What a tree of delegations, or a part of it, may spend. What is absent is not bounded by it. */
+export interface TreeBudget {
+  /** What its counts are known by, in all sidecars. */
+  readonly id: string
+  /** Who opened it. */
+  readonly by: string
+  /** US dollars for models. */
+  readonly usd?: number | undefined
+  /** Tokens of models, prompts and completions. */
+  readonly tokens?: number | undefined
+  readonly toolCalls?: number | undefined
+  /** Messages to agents. */
+  readonly delegations?: number | undefined
+  /** Seconds from its beginning to its end. */
+  readonly time?: number | undefined
+  /** When that is over, Unix milliseconds. */
+  readonly until?: number | undefined
 }
 
 /** Why a caller was not let in. The message is for the caller: it says what to do, and nothing of the credential. */

@@ -1,5 +1,5 @@
 import type { Headers } from './headers.ts'
-import type { MeterKind } from './rules.ts'
+import type { MeterKind, MeterSection } from './rules.ts'
 
 /** What a request may use up: an estimate before it, the true amount after it. */
 export interface Use {
@@ -22,6 +22,8 @@ export type Admission =
       readonly ticket: Ticket
       /** For the answer: x-ratelimit-*. */
       readonly headers: Headers
+      /** When the time of the tree that the request is part of is over: it is cut off then. */
+      readonly deadline?: Deadline | undefined
     }
   | Refusal
   /** A budget is used up, and says that another model is to answer. */
@@ -30,17 +32,27 @@ export type Admission =
 /** Which limit or budget has no room, for whom, and when it has again. */
 export interface Refusal {
   readonly type: 'refused'
-  /** The name in the rules. */
+  /** The name in the rules; of what a tree may spend: what of it. */
   readonly rule: string
-  readonly kind: 'limit' | 'budget'
-  readonly unit: MeterKind
+  /** `tree`: what all that comes of one task may spend. */
+  readonly kind: MeterSection
+  readonly unit: MeterKind | 'time'
   /** Whose count it is: the values of `by`, joined with `/`; empty: everyone's. */
   readonly subject: string
-  /** Whole units; nano-US-dollars for `usd`. */
+  /** Whole units; nano-US-dollars for `usd`, seconds for `time`. */
   readonly capacity: number
   /** Milliseconds; Infinity: never by itself. */
   readonly opensInMs: number
   /** Used up, reserved by requests under way, or the store cannot tell. */
   readonly why: 'used_up' | 'reserved' | 'store'
   readonly headers: Headers
+}
+
+/** When a request must be over, and what it is told then. */
+export interface Deadline {
+  /** Unix milliseconds, by the clock that counts go by. */
+  readonly atMs: number
+  /** From when it was admitted until then, ms. */
+  readonly inMs: number
+  readonly refusal: Refusal
 }

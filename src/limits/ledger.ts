@@ -232,6 +232,7 @@ export class Ledger {
   reserved(meter: Meter, now: number): void {
     const available = meter.available
     if (available >= meter.low || now < meter.emptyUntilMs) return
+    if (meter.rule.ofTree && available >= 0 && this.#live > 1) return
     this.#asking.add(meter)
     // What was reserved beyond the lease is told at once, before others are given the same units.
     this.#schedule(available < 0 ? 0 : this.#nextFlush(now), now)
@@ -249,6 +250,11 @@ export class Ledger {
       const meter = meters[i]!
       const amount = spent[i]!
       meter.settle(reserved[i]!, amount)
+      if (meter.rule.ofTree && this.#live > 1) {
+        this.#handOn(meter)
+        meter.emptyUntilMs = 0
+        delay = 0
+      }
       if (amount === 0) continue
       amounts.push({ meter, spent: amount })
       this.#unsent.add(meter)
@@ -256,9 +262,29 @@ export class Ledger {
       if (meter.available < 0) delay = 0
       else if (meter.scarce) delay = Math.min(delay, scarceFlushMs)
     }
-    if (amounts.length === 0) return
-    this.#journaled((journal) => journal.append(amounts))
+    if (amounts.length > 0) this.#journaled((journal) => journal.append(amounts))
+    else if (delay > 0) return
     this.#schedule(delay, now)
+  }
+
+  /**
+   * The next piece of a tree's work may well be another sidecar's: it is to find all that is left.
+   * @returns whether there is something to give back
+   */
+  #handOn(meter: Meter): boolean {
+    const left = meter.available
+    if (left <= 0) return false
+    meter.returning += left
+    this.#giving.add(meter)
+    return true
+  }
+
+  /** A request was not let in: what was got for it is not kept from others. */
+  unused(meters: readonly Meter[]): void {
+    if (this.#live === 1) return
+    let left = false
+    for (const meter of meters) if (meter.rule.ofTree) left = this.#handOn(meter) || left
+    if (left) this.#schedule(0, this.now())
   }
 
   /**
@@ -485,7 +511,8 @@ export class Ledger {
     this.#giving.delete(meter)
     // A reservation beyond the lease is covered, whoever waits.
     const need = over ? 0 : Math.max(0, meter.needed - available)
-    const want = over || !asked ? need : Math.max(need, meter.plan(now) - available)
+    const ahead = asked && !over && !(meter.rule.ofTree && this.#live > 1)
+    const want = !ahead ? need : Math.max(need, meter.plan(now) - available)
     meter.needed = 0
     return { meter: id, capacity, spent, hold, need, want: Math.ceil(want) }
   }

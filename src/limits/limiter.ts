@@ -1,9 +1,11 @@
+import type { TreeBudget } from '../identity/identity.ts'
 import type { Facts } from '../policy/facts.ts'
-import type { Admission, Refusal, Ticket, Use } from './admission.ts'
+import type { Admission, Deadline, Refusal, Ticket, Use } from './admission.ts'
 import { rateLimitHeaders } from './headers.ts'
 import type { Ledger } from './ledger.ts'
 import type { Meter, MeterFamily } from './meter.ts'
 import { type CompiledMeterRule, type MeterKind, maxAmount } from './rules.ts'
+import { treeRules, treeSubject } from './tree-rules.ts'
 
 /** When a request is refused for what others have reserved, it is worth another try after this. */
 const reservedOpensMs = 1_000
@@ -23,10 +25,12 @@ export class Limiter {
   readonly #ledger: Ledger
   readonly #rules: readonly Metered[]
   readonly #budgets = new Map<string, Metered>()
+  readonly #treeFamilies: readonly MeterFamily[]
 
   constructor(ledger: Ledger, rules: readonly CompiledMeterRule[]) {
     this.#ledger = ledger
     this.#rules = rules.map((rule) => ({ rule, family: ledger.family(rule) }))
+    this.#treeFamilies = treeRules.map((rule) => ledger.family(rule))
     for (const metered of this.#rules)
       if (metered.rule.section === 'budget') this.#budgets.set(metered.rule.name, metered)
   }
@@ -57,6 +61,23 @@ export class Limiter {
       if (meter) attempt.add(meter, rule, amountOf(rule.kind, use))
       else if (rule.onStoreFailure !== 'allow') return unmetered(rule, subject)
     }
+    const budgets = facts.identity.delegation?.budgets
+    if (budgets === undefined || budgets.length === 0) return attempt.run(now, 0)
+    const deadline = deadlineOf(budgets, now)
+    if (deadline && deadline.inMs <= 0) return deadline.refusal
+    attempt.deadline = deadline
+    for (const [index, rule] of treeRules.entries()) {
+      if (!rule.applies(facts)) continue
+      for (const budget of budgets) {
+        const capacity = rule.amount(budget)
+        if (capacity === undefined) continue
+        if (rule.kind === 'tokens' || rule.kind === 'usd') use ??= estimate()
+        const subject = treeSubject(budget, capacity)
+        const meter = ledger.meter(this.#treeFamilies[index]!, rule, subject, now)
+        if (!meter) return { ...unmetered(rule, subject), subject: whose(budget) }
+        attempt.add(meter, rule, amountOf(rule.kind, use), whose(budget))
+      }
+    }
     return attempt.run(now, 0)
   }
 
@@ -84,6 +105,9 @@ class Attempt implements Ticket {
   readonly #meters: Meter[] = []
   readonly #rules: CompiledMeterRule[] = []
   readonly #amounts: number[] = []
+  /** Whose the counts of trees are, for people. */
+  readonly #whose = new Map<Meter, string>()
+  deadline: Deadline | undefined
   /** How many of the meters hold a reservation: the first ones. */
   #reserved = 0
   #settled = false
@@ -93,7 +117,8 @@ class Attempt implements Ticket {
     this.#mayDowngrade = mayDowngrade
   }
 
-  add(meter: Meter, rule: CompiledMeterRule, amount: number): void {
+  add(meter: Meter, rule: CompiledMeterRule, amount: number, whose?: string): void {
+    if (whose !== undefined) this.#whose.set(meter, whose)
     this.#meters.push(meter)
     this.#rules.push(rule)
     this.#amounts.push(amount)
@@ -121,7 +146,7 @@ class Attempt implements Ticket {
       ledger.reserved(meter, now)
     }
     const { headers } = this.#headers(now)
-    return { type: 'admitted', ticket: this, headers }
+    return { type: 'admitted', ticket: this, headers, deadline: this.deadline }
   }
 
   settle(used: Use): void {
@@ -174,13 +199,15 @@ class Attempt implements Ticket {
   #refuse(meter: Meter, rule: CompiledMeterRule, now: number, storeFailed: boolean): Admission {
     for (let i = 0; i < this.#reserved; i++) this.#meters[i]!.release(this.#amounts[i]!)
     this.#reserved = 0
+    this.#ledger.unused(this.#meters)
     if (rule.downgrade !== undefined && !storeFailed)
       return { type: 'downgrade', model: rule.downgrade, budget: rule.name }
     const usedUp = meter.capacity === 0 || meter.spent >= meter.capacity
     const toEnd = meter.span.endMs - now
     const why = storeFailed ? 'store' : usedUp ? 'used_up' : 'reserved'
     const opensInMs = why === 'used_up' ? Math.max(0, toEnd) : Math.min(reservedOpensMs, Math.max(0, toEnd))
-    return { ...refusal(rule, meter.subject, meter.capacity, why, opensInMs), ...this.#headers(now) }
+    const subject = this.#whose.get(meter) ?? meter.subject
+    return { ...refusal(rule, subject, meter.capacity, why, opensInMs), ...this.#headers(now) }
   }
 
   #headers(now: number) {
@@ -203,6 +230,31 @@ function refusal(
   const { name, section: kind, kind: unit } = rule
   return { type: 'refused', rule: name, kind, unit, subject, capacity, opensInMs, why, headers: [] }
 }
+
+/** The first moment at which the time of one of the budgets is over. */
+function deadlineOf(budgets: readonly TreeBudget[], now: number): Deadline | undefined {
+  let first: TreeBudget | undefined
+  for (const budget of budgets)
+    if (budget.until !== undefined && (first?.until === undefined || budget.until < first.until)) first = budget
+  if (first?.until === undefined) return undefined
+  return {
+    atMs: first.until,
+    inMs: first.until - now,
+    refusal: {
+      type: 'refused',
+      rule: 'time',
+      kind: 'tree',
+      unit: 'time',
+      subject: whose(first),
+      capacity: first.time ?? 0,
+      opensInMs: Number.POSITIVE_INFINITY,
+      why: 'used_up',
+      headers: [],
+    },
+  }
+}
+
+const whose = ({ id, by }: TreeBudget) => `${id}, opened by ${by}`
 
 /** @returns whole units: what comes from outside may be anything */
 function amountOf(kind: MeterKind, use: Use | undefined): number {

@@ -5,6 +5,9 @@ import type { CompiledMeterRule } from './rules.ts'
 /** A lease is meant to last for a second, or for so many requests where they are rare. */
 const usualRequests = 64
 
+/** Trees come and go: what one has spent is not kept for ever. No delegation lives as long. */
+const treeKeptMs = 31 * 86_400_000
+
 /**
  * What this sidecar knows and holds of one count: one rule, one subject, one period. Amounts are whole units.
  *
@@ -61,7 +64,8 @@ export class Meter {
     this.subject = subject
     this.capacity = capacity
     this.span = span
-    const endMs = rule.period === 'now' ? undefined : span.endMs
+    const endless = rule.ofTree ? now + treeKeptMs : Number.POSITIVE_INFINITY
+    const endMs = rule.period === 'now' ? undefined : Math.min(span.endMs, endless)
     this.id = { key: `${prefix}${span.label}:${subject}`, endMs, alerts: rule.alerts }
     this.lastUsedMs = now
     this.lastToldMs = now

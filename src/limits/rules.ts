@@ -7,13 +7,17 @@ import type { Period } from './period.ts'
 /** What a meter counts: `usd` in nano-US-dollars, `concurrent` in slots that are free again when a request ends. */
 export type MeterKind = 'requests' | 'tokens' | 'concurrent' | 'usd'
 
+/** Where a rule is written: a limit and a budget may have the same name. `tree`: in a delegation that the caller shows. */
+export type MeterSection = 'limit' | 'budget' | 'tree'
+
 /** A limit or a budget, ready to be asked for each request. */
 export interface CompiledMeterRule {
   readonly name: string
-  /** Where it is written: a limit and a budget may have the same name. */
-  readonly section: 'limit' | 'budget'
+  readonly section: MeterSection
   readonly kind: MeterKind
   readonly period: Period
+  /** Whether it counts a tree of delegations: work that goes from one sidecar to the next, and is over after a while. */
+  readonly ofTree: boolean
   readonly onStoreFailure: 'local' | 'deny' | 'allow'
   /** Ascending; empty for limits. */
   readonly alerts: readonly AlertMark[]
@@ -85,6 +89,7 @@ export function compileBudget(name: string, rule: BudgetRule, compile: CompileEx
 function shared(rule: LimitRule | BudgetRule, compile: CompileExpression) {
   return {
     onStoreFailure: rule.onStoreFailure,
+    ofTree: rule.by.includes('tree'),
     applies: condition(rule.when, compile),
     subject: subject(rule, compile),
   }

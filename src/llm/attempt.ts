@@ -8,6 +8,7 @@ import {
 } from '../protocol.ts'
 import type { Target } from './compile.ts'
 import type { Observed } from './dialect.ts'
+import { clientDialects } from './dialects/index.ts'
 import { ApiError } from './errors.ts'
 import { localError } from './local.ts'
 import type { Outgoing } from './outgoing.ts'
@@ -79,6 +80,8 @@ export class Attempt implements Exchange {
   #reply: Reply | undefined
   #headGone = false
   #failed = false
+  /** The end of an answer that has to end now: told once. */
+  #lastWord: Uint8Array | undefined
 
   constructor(plan: LlmPlan, target: Target, outgoing: Outgoing | ApiError) {
     this.#plan = plan
@@ -152,6 +155,11 @@ export class Attempt implements Exchange {
   }
 
   data(chunk: Uint8Array, last: boolean): Piece | undefined | Promise<Piece | undefined> {
+    if (this.#lastWord) {
+      const body = this.#lastWord
+      this.#lastWord = nothing
+      return { body }
+    }
     if (this.#failed || !this.#reply) return this.#headGone ? { body: nothing } : undefined
     try {
       const outcome = this.#reply.push(chunk, last)
@@ -195,6 +203,19 @@ export class Attempt implements Exchange {
     this.endedMs = performance.now() - this.#began
     this.target.health.ended()
     this.#plan.attemptEnded(this, complete)
+  }
+
+  /** The rest of the answer may not go to the client any more: it gets the error, where it reads events. */
+  cutOff(error: ApiError): void {
+    this.error = error
+    const { format, stream } = this.#plan.request
+    if (!stream || format === 'openai-embeddings') {
+      this.#lastWord = nothing
+      return
+    }
+    const { status, code, type, message } = error
+    const writer = clientDialects[format].writeStream(this.#plan.answerContext())
+    this.#lastWord = Buffer.from(writer.write([{ type: 'error', error: { status, code: code ?? type, message } }]))
   }
 
   /** Called when it has become clear that this attempt, which nothing came of, was the target's failure. */

@@ -117,7 +117,7 @@ export class LlmProtocol implements Protocol {
     const name = this.#rules.alias(asked)
     const model = this.#model(ask, name)
     const governance = this.#governance
-    if (governance.idle && this.#rules.prompts.empty)
+    if (governance.idle(identity) && this.#rules.prompts.empty)
       return this.#plan(ask, new ParsedRequest(call, name, request, json, json, identity), model)
     const facts = factsOf(ask, name, governance)
     const verdict = governance.policies.decide(facts)
@@ -138,7 +138,7 @@ export class LlmProtocol implements Protocol {
   ): Maybe<Decision> {
     const { request, call } = ask
     const client = new ParsedRequest(call, facts.model, request, ask.json, json, ask.identity)
-    if (!this.#governance.metered) return this.#plan(ask, client, model, { session })
+    if (!this.#governance.metered(ask.identity)) return this.#plan(ask, client, model, { session })
     const admission = this.#governance.admit(
       facts,
       () => estimateOf(client, model, this.#context),
@@ -148,8 +148,12 @@ export class LlmProtocol implements Protocol {
       switch (outcome.type) {
         case 'admitted': {
           const { ticket, headers } = outcome
+          const deadline = outcome.deadline && {
+            endsAt: performance.now() + outcome.deadline.inMs,
+            error: notAdmitted(outcome.deadline.refusal),
+          }
           try {
-            return this.#plan(ask, client, model, { session, ticket, headers, downgraded })
+            return this.#plan(ask, client, model, { session, ticket, headers, deadline, downgraded })
           } catch (error) {
             ticket.settle({ tokens: 0, nanoUsd: 0 })
             throw error

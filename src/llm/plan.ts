@@ -31,6 +31,8 @@ export interface Governed {
   ticket?: Ticket | undefined
   /** For the answer: x-ratelimit-*. */
   headers?: readonly [name: string, value: string][] | undefined
+  /** When the time of the tree that it is part of is over: performance.now(), and what the client is told then. */
+  deadline?: { readonly endsAt: number; readonly error: ApiError } | undefined
   /** The budget that put another model in the place of the one asked for. */
   downgraded?: string | undefined
 }
@@ -96,6 +98,21 @@ export class LlmPlan implements Plan {
     this.#context = options.context
     this.#arrived = options.arrived
     this.#traceparent = options.traceparent
+  }
+
+  get endsAt(): number | undefined {
+    return this.#governed.deadline?.endsAt
+  }
+
+  expired(): LocalAnswer | undefined {
+    const error = this.#governed.deadline!.error
+    if (this.#answering) {
+      this.#answering.cutOff(error)
+      return undefined
+    }
+    this.#exhausted = error
+    this.#complete = true
+    return localError(this.request.format, error, this.id)
   }
 
   /** Whether a target is left after the ones tried so far. */
@@ -259,8 +276,8 @@ export class LlmPlan implements Plan {
       responseModel: answered?.seen.model,
       stream: this.request.stream,
       status: answered?.status ?? this.#exhausted?.status ?? last?.error?.status ?? 0,
-      errorType: last?.error?.type,
-      errorCode: answered?.seen.error ?? last?.error?.code,
+      errorType: last?.error?.type ?? this.#exhausted?.type,
+      errorCode: answered?.seen.error ?? last?.error?.code ?? this.#exhausted?.code,
       attempts: this.#attempts.map((attempt) => ({
         provider: attempt.target.provider.name,
         model: this.#modelAt(attempt.target),

@@ -1,6 +1,6 @@
 import type { Unidentified } from '../identity/identity.ts'
 import type { Refusal } from '../limits/admission.ts'
-import { refusalText } from '../limits/refusal-text.ts'
+import { refusalText, rulePath } from '../limits/refusal-text.ts'
 import type { Verdict } from '../policy/policies.ts'
 import { ApiError } from './errors.ts'
 
@@ -28,14 +28,14 @@ export function notAllowed(verdict: Verdict & { effect: 'deny' }): ApiError {
 }
 
 export function notAdmitted(refusal: Refusal): ApiError {
-  const { rule, kind, opensInMs, why, headers } = refusal
+  const { kind, opensInMs, why, headers } = refusal
   return new ApiError(
-    why === 'store' ? 503 : kind === 'budget' && why === 'used_up' ? 402 : 429,
+    why === 'store' ? 503 : kind !== 'limit' && why === 'used_up' ? 402 : 429,
     why === 'store' ? 'overloaded_error' : 'rate_limit_error',
     refusalText(refusal),
     {
-      code: why === 'store' ? 'limit_store_unavailable' : kind === 'budget' ? 'budget_exceeded' : 'rate_limit_exceeded',
-      rule: `${kind}s.${rule}`,
+      code: why === 'store' ? 'limit_store_unavailable' : kind !== 'limit' ? 'budget_exceeded' : 'rate_limit_exceeded',
+      rule: rulePath(refusal),
       headers: [...headers],
       ...(Number.isFinite(opensInMs) && { retryAfter: opensInMs / 1000 }),
     },

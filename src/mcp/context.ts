@@ -1,10 +1,13 @@
 import type { McpRecord } from '../telemetry/record.ts'
 import type { Incoming } from './endpoint.ts'
+import type { McpError } from './errors.ts'
 import type { JsonObject, Tool } from './protocol.ts'
 
 /** What a request takes of the limits; it must be given back. */
 export interface Admitted {
   readonly headers: readonly (readonly [string, string])[]
+  /** When the time of the tree that it is part of is over, and what the client is told then. */
+  readonly deadline?: { readonly inMs: number; readonly error: McpError } | undefined
   release(): void
 }
 

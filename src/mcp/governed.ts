@@ -1,7 +1,7 @@
 import type { McpRule } from '../config/mcp.ts'
 import type { Governance } from '../governance/governance.ts'
-import type { Admission } from '../limits/admission.ts'
-import { refusalText } from '../limits/refusal-text.ts'
+import type { Admission, Refusal } from '../limits/admission.ts'
+import { refusalText, rulePath } from '../limits/refusal-text.ts'
 import type { Condition, ExpressionCompiler } from '../policy/expression.ts'
 import type { Facts } from '../policy/facts.ts'
 import type { Approval, Judge, Wanted } from './access.ts'
@@ -56,8 +56,8 @@ export function approvalOf(governance: Governance, { servers }: McpRule, compile
 
 /** Asks the limits. */
 export function admitterOf(governance: Governance): McpContext['admit'] {
-  if (!governance.metered) return () => free
   return (incoming, method, tool) => {
+    if (!governance.metered(incoming.identity)) return free
     const wanted: Wanted | undefined = tool && {
       server: tool.server,
       method,
@@ -73,8 +73,12 @@ export function admitterOf(governance: Governance): McpContext['admit'] {
 /** @throws {McpError} where a limit is used up */
 function admittedOf(admission: Admission): Admitted {
   if (admission.type === 'admitted') {
-    const { ticket, headers } = admission
-    return { headers, release: () => ticket.settle(nothing) }
+    const { ticket, headers, deadline } = admission
+    return {
+      headers,
+      release: () => ticket.settle(nothing),
+      deadline: deadline && { inMs: deadline.inMs, error: notAdmitted(deadline.refusal) },
+    }
   }
   // A cheaper model is no answer to a call of a tool: its budget is used up.
   if (admission.type === 'downgrade')
@@ -82,10 +86,14 @@ function admittedOf(admission: Admission): Admitted {
       reason: 'budget_exceeded',
       rule: `budgets.${admission.budget}`,
     })
-  const { why, kind, rule, headers, opensInMs } = admission
-  throw new McpError(why === 'store' ? 503 : 429, -32004, refusalText(admission), {
-    reason: why === 'store' ? 'limit_store_unavailable' : kind === 'budget' ? 'budget_exceeded' : 'rate_limit_exceeded',
-    rule: `${kind}s.${rule}`,
+  throw notAdmitted(admission)
+}
+
+function notAdmitted(refusal: Refusal): McpError {
+  const { why, kind, headers, opensInMs } = refusal
+  return new McpError(why === 'store' ? 503 : 429, -32004, refusalText(refusal), {
+    reason: why === 'store' ? 'limit_store_unavailable' : kind !== 'limit' ? 'budget_exceeded' : 'rate_limit_exceeded',
+    rule: rulePath(refusal),
     headers: [
       ...headers,
       ...(Number.isFinite(opensInMs) ? [['retry-after', String(Math.ceil(opensInMs / 1000))] as const] : []),

@@ -89,7 +89,7 @@ function identityOf({ tree, onBehalfOf, chain, ...rest }: NonNullable<TableCase[
   const inTree = tree !== undefined || onBehalfOf !== undefined || chain !== undefined
   return {
     ...withoutUndefined(rest),
-    ...(inTree && { delegation: { tree: tree ?? '', subject: onBehalfOf ?? '', chain: chain ?? [] } }),
+    ...(inTree && { delegation: { tree: tree ?? '', subject: onBehalfOf ?? '', chain: chain ?? [], budgets: [] } }),
   }
 }
 

@@ -104,12 +104,20 @@ describe('rights', () => {
       actors: ['key:p'],
       callee: 'planner',
       root: 'tree-1',
+      budgets: [{ id: 'tree-1', by: 'key:p', usd: 1 }],
       rights: { models: ['gpt-*'], servers: [] },
       expires: 0,
     })
     expect(['gpt-4o', 'gpt-5', 'claude-3'].map((model) => bounded.mayUseModel(model))).toEqual([true, false, false])
     expect(bounded.mayUseServer('files')).toBe(false)
-    expect(bounded.delegation).toEqual({ tree: 'tree-1', subject: 'key:p', chain: ['key:p'] })
+    expect(bounded.delegation).toEqual({
+      tree: 'tree-1',
+      subject: 'key:p',
+      chain: ['key:p'],
+      id: 'd',
+      agent: 'planner',
+      budgets: [{ id: 'tree-1', by: 'key:p', usd: 1 }],
+    })
   })
 })
 
@@ -123,12 +131,12 @@ describe('the token', () => {
     find: (kid) => (kid === 'k1' ? jwk : undefined),
     ...more,
   })
+  const budgets = [{ id: 'tree-1', by: 'user-1', usd: 2, time: 60, until: 1_800_000_000_000 }]
   const first: NewDelegation = {
-    subject: 'user-1',
+    tree: { id: 'tree-1', subject: 'user-1', budgets },
     actors: ['a'],
     callee: 'b',
     rights: { models: ['gpt-*', 'claude-3'] },
-    budget: 'tree-1',
     trace: '4bf92f3577b34da6a3ce929d0e0e4736',
     lifetimeMs: 60_000,
   }
@@ -147,7 +155,8 @@ describe('the token', () => {
       subject: 'user-1',
       actors: ['a'],
       callee: 'b',
-      budget: 'tree-1',
+      root: 'tree-1',
+      budgets,
       expires: now + 60_000,
     })
   })
@@ -155,12 +164,11 @@ describe('the token', () => {
   test('the next one is of the same tree, may less, and does not live longer', async () => {
     const { delegation: parent } = await mintDelegation(first, signer, clock)
     const wanted = {
-      subject: 'mallory',
+      tree: { id: 'another', subject: 'mallory', budgets },
       actors: extendChain(parent.actors, 'b', 'c', 5),
       callee: 'c',
       parent,
       rights: { models: ['gpt-4o', 'o1'], servers: ['files'] },
-      budget: 'unlimited',
       lifetimeMs: 3_600_000,
     }
     const { token } = await mintDelegation(wanted, signer, clock)
@@ -168,7 +176,7 @@ describe('the token', () => {
       subject: 'user-1',
       actors: ['a', 'b'],
       root: parent.root,
-      budget: 'tree-1',
+      budgets,
       trace: parent.trace,
       rights: { models: ['gpt-4o'], servers: ['files'] },
       expires: parent.expires,
@@ -250,7 +258,12 @@ describe('the token', () => {
     ['rights that nobody knows', { rights: { everything: ['*'] } }, 'malformed_token'],
     ['rights that are no list', { rights: { models: '*' } }, 'malformed_token'],
     ['two audiences', { aud: ['b', 'c'] }, 'malformed_token'],
-    ['a budget that is none', { budget: 5 }, 'malformed_token'],
+    ['budgets that are no list', { budgets: { usd: 5 } }, 'malformed_token'],
+    ['a budget of what nobody knows', { budgets: [{ id: 'b', by: 'a', wishes: 3 }] }, 'malformed_token'],
+    ['a budget that is no amount', { budgets: [{ id: 'b', by: 'a', usd: '5' }] }, 'malformed_token'],
+    ['a budget below nothing', { budgets: [{ id: 'b', by: 'a', usd: -1 }] }, 'malformed_token'],
+    ['a time without an end', { budgets: [{ id: 'b', by: 'a', time: 5 }] }, 'malformed_token'],
+    ['too many budgets', { budgets: Array(9).fill({ id: 'b', by: 'a', usd: 5 }) }, 'malformed_token'],
     ['its own callee in the chain', { act: { sub: 'b' } }, 'delegation_loop'],
   ])('with %s is refused', async (_, claims, reason) => {
     expect(await verifyDelegation(await sign({}), 'b', trust(), clock)).toBeDefined()

@@ -51,10 +51,11 @@ function matches(pattern: string, name: string): boolean {
 }
 
 /** The identity of a delegate: its own, as far as the chain's rights reach, and for whom it works. */
-export function delegated(identity: Identity, { rights, root, subject, actors }: Delegation): Identity {
+export function delegated(identity: Identity, delegation: Delegation): Identity {
+  const { rights, root, subject, actors, id, callee, budgets } = delegation
   return {
     ...identity,
-    delegation: { tree: root, subject, chain: actors },
+    delegation: { tree: root, subject, chain: actors, id, agent: callee, budgets },
     mayUseModel: (model) => identity.mayUseModel(model) && allows(rights, 'models', model),
     mayUseServer: (server) => identity.mayUseServer(server) && allows(rights, 'servers', server),
   }

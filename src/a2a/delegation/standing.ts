@@ -7,6 +7,7 @@ import { extendChain } from './chain.ts'
 import { DelegationError } from './errors.ts'
 import { allows, intersection, type Rights } from './rights.ts'
 import { type Clock, type Delegation, mintDelegation } from './token.ts'
+import { amountsOf, beginTree, readBudgetHeader, resumeTree, type Tree, withinTree } from './tree.ts'
 
 /** Where a caller stands in a tree of delegations, and what it may pass on. */
 
@@ -46,6 +47,7 @@ export class Delegations<F> {
   readonly #rule: A2aDelegationRule
   readonly #rules: readonly Rule<F>[]
   readonly #lifetimeMs: number
+  readonly #amounts: ReturnType<typeof amountsOf>
   readonly #verify: Verify
   readonly #signer: () => Promise<SigningKey>
   readonly #clock: Clock
@@ -71,6 +73,7 @@ export class Delegations<F> {
         this.#agents.set(caller, name)
       }
     this.#rule = rule.delegation
+    this.#amounts = amountsOf(rule.tree)
     this.#lifetimeMs = durationMs(rule.delegation.lifetime)
     this.#verify = parts.verify
     this.#signer = parts.signer
@@ -129,20 +132,39 @@ export class Delegations<F> {
   }
 
   /**
+   * The tree that a message to an agent is a part of: its caller's, or a new one.
+   * @param asked the header by which the caller opens a smaller budget for it
+   * @param open the tree of the task that it goes on with, where its caller began that
+   * @throws {A2aError} where the header is not well formed
+   */
+  treeOf(identity: Identity, { agent, parent }: Standing, asked: string | undefined, open: Tree | undefined): Tree {
+    const by = agent ?? identity.user ?? callerKey(identity)
+    const amounts = asked === undefined ? undefined : readBudgetHeader(asked)
+    const now = this.#clock()
+    if (parent) {
+      const { root, subject, budgets } = parent
+      return withinTree({ id: root, subject, budgets }, amounts, by, now)
+    }
+    if (open) return withinTree(resumeTree(open, now), amounts, by, now)
+    return beginTree(this.#amounts, amounts, { by, subject: identity.user ?? callerKey(identity) }, now)
+  }
+
+  /**
    * What the callee gets to show when it calls others in turn.
+   * @param tree what it is a part of, from `treeOf`
    * @param trace the trace's id, 32 hex digits
    */
   async tokenFor(
-    identity: Identity,
     { parent }: Standing,
     callee: string,
     { actors, rights }: Passage,
+    tree: Tree,
     trace: string | undefined,
   ): Promise<{ token: string; delegation: Delegation }> {
     const key = await this.#signer()
     return mintDelegation(
       {
-        subject: identity.user ?? callerKey(identity),
+        tree,
         actors,
         callee,
         parent,

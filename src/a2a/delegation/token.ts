@@ -9,10 +9,13 @@ import {
   type KeyObject,
   SignJWT,
 } from 'jose'
+import type { TreeBudget } from '../../identity/identity.ts'
 import { isObject, type JsonObject } from '../../json.ts'
+import { readBudgets, writeBudgets } from './budget-claim.ts'
 import { longestChain, readActors, writeActors } from './chain.ts'
 import { DelegationError } from './errors.ts'
 import { intersection, type Rights, rightKinds } from './rights.ts'
+import { mostBudgets, type Tree } from './tree.ts'
 
 /**
  * What a callee gets to show that a delegation was allowed: a JWT of the gateway's (RFC 7519), whose nested `act` claims are
@@ -41,8 +44,8 @@ export interface Delegation {
   readonly root: string
   /** What the callee may use at most. */
   readonly rights: Rights
-  /** The budget of the whole tree, by its id, where it has one. */
-  readonly budget?: string
+  /** What the tree may spend, the whole tree's first. */
+  readonly budgets: readonly TreeBudget[]
   /** The trace that the tree is in: 32 hex digits. */
   readonly trace?: string
   /** ms since 1970. */
@@ -61,8 +64,8 @@ export interface DelegationSigner {
 export type Clock = () => number
 
 export interface NewDelegation {
-  /** On whose behalf; of no account where there is a parent, which says so. */
-  readonly subject: string
+  /** What it is a part of: the parent's tree, where there is a parent. */
+  readonly tree: Tree
   /** With the caller at its end: from `extendChain`. */
   readonly actors: readonly string[]
   readonly callee: string
@@ -70,15 +73,14 @@ export interface NewDelegation {
   readonly parent?: Delegation | undefined
   /** What the caller's own rights and the rules leave the callee. */
   readonly rights: Rights
-  /** Of no account where there is a parent. */
-  readonly budget?: string | undefined
   readonly trace?: string | undefined
   /** How long it may be used, ms; never longer than the parent. */
   readonly lifetimeMs: number
 }
 
 /**
- * Makes the token of a delegation. Subject, root and budget of a tree are those of its first token; rights get fewer.
+ * Makes the token of a delegation. Subject and root of a tree are those of its first token; rights get fewer, and what its
+ * budgets allow does not become more.
  * @returns the token, and what it says
  */
 export async function mintDelegation(
@@ -86,20 +88,19 @@ export async function mintDelegation(
   signer: DelegationSigner,
   clock: Clock,
 ): Promise<{ token: string; delegation: Delegation }> {
-  const { parent, callee, actors } = wanted
+  const { parent, callee, actors, tree } = wanted
   const now = Math.floor(clock() / 1000)
   const own = now + Math.max(1, Math.ceil(wanted.lifetimeMs / 1000))
   const expires = parent === undefined ? own : Math.min(own, Math.floor(parent.expires / 1000))
-  const budget = parent === undefined ? wanted.budget : parent.budget
   const trace = wanted.trace ?? parent?.trace
   const delegation: Delegation = {
     id: randomUUID(),
-    subject: parent?.subject ?? wanted.subject,
+    subject: parent?.subject ?? tree.subject,
     actors,
     callee,
-    root: parent?.root ?? randomUUID(),
+    root: parent?.root ?? tree.id,
     rights: parent === undefined ? wanted.rights : intersection(parent.rights, wanted.rights),
-    ...(budget !== undefined && { budget }),
+    budgets: tree.budgets,
     ...(trace !== undefined && { trace }),
     expires: expires * 1000,
   }
@@ -107,7 +108,7 @@ export async function mintDelegation(
     act: writeActors(actors),
     txn: delegation.root,
     rights: { ...delegation.rights },
-    ...(budget !== undefined && { budget }),
+    ...(tree.budgets.length > 0 && { budgets: writeBudgets(tree.budgets) }),
     ...(trace !== undefined && { trace }),
   })
     .setProtectedHeader({ alg: signer.alg, kid: signer.kid, typ: tokenType })
@@ -177,16 +178,17 @@ export async function verifyDelegation(
 }
 
 function read(payload: JWTPayload, presenter: string): Delegation {
-  const { sub, jti, exp, act, txn, rights, budget, trace } = payload
+  const { sub, jti, exp, act, txn, rights, trace } = payload
   const actors = readActors(act)
   if (actors.length === 0 || actors.length > longestChain) throw malformed('has no chain')
   if (actors.includes(presenter))
     throw new DelegationError('delegation_loop', 'The delegation is for an agent of its own chain')
   for (const value of [sub, jti, txn])
     if (typeof value !== 'string' || value === '' || value.length > 512) throw malformed('lacks a claim')
-  for (const value of [budget, trace])
-    if (value !== undefined && (typeof value !== 'string' || value.length > 512))
-      throw malformed('has a claim of the wrong type')
+  if (trace !== undefined && (typeof trace !== 'string' || trace.length > 512))
+    throw malformed('has a claim of the wrong type')
+  const budgets = readBudgets(payload.budgets, mostBudgets)
+  if (!budgets) throw malformed('has budgets that are not known here')
   return {
     id: String(jti),
     subject: String(sub),
@@ -194,7 +196,7 @@ function read(payload: JWTPayload, presenter: string): Delegation {
     callee: presenter,
     root: String(txn),
     rights: readRights(rights),
-    ...(budget !== undefined && { budget: String(budget) }),
+    budgets,
     ...(trace !== undefined && { trace: String(trace) }),
     expires: Number(exp) * 1000,
   }

@@ -2,6 +2,7 @@ import type { Identity } from '../../identity/identity.ts'
 import type { JsonObject } from '../../json.ts'
 import type { A2aCall, A2aRefusal } from '../call.ts'
 import type { Standing } from '../delegation/standing.ts'
+import type { Tree } from '../delegation/tree.ts'
 import type { A2aError } from '../errors.ts'
 import type { A2aOperation, Wire } from '../operations.ts'
 import type { A2aRecord } from '../record.ts'
@@ -34,6 +35,10 @@ export class Account {
   #contextId: string | undefined
   #state: string | undefined
   standing: Standing | undefined
+  /** The tree that it is a part of. */
+  tree: Tree | undefined
+  /** What was delegated with it, by its token's id. */
+  delegation: string | undefined
   via: Wire | undefined
   events: number | undefined
 
@@ -53,6 +58,13 @@ export class Account {
       this.#taskId = call.taskId
       this.#contextId = call.contextId
     }
+  }
+
+  /** The task that it began, as soon as that is known; undefined: none, or it went on with one. */
+  get begun(): string | undefined {
+    return this.#call.type === 'call' && this.#call.taskId === undefined && !this.standing?.parent
+      ? this.#taskId
+      : undefined
   }
 
   /** Takes from a result or an event what it says of the task that the call is about. */

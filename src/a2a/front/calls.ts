@@ -2,13 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { GuardSession } from '../../guards/guards.ts'
 import { delegationHeader } from '../../identity/credentials.ts'
 import type { JsonObject } from '../../json.ts'
+import { TimeLeft } from '../../limits/time-left.ts'
 import { chooseInterface } from '../agent/choose.ts'
 import { AgentCredentials } from '../agent/credentials.ts'
 import { exchange } from '../agent/exchange.ts'
 import { type A2aCall, type A2aRefusal, classify } from '../call.ts'
 import { withCallbacks } from '../callbacks.ts'
 import { delegated } from '../delegation/rights.ts'
-import { callerKey, type Passage } from '../delegation/standing.ts'
+import { callerKey, type Passage, type Standing } from '../delegation/standing.ts'
+import { budgetHeader, inTree, type Tree } from '../delegation/tree.ts'
 import { A2aError } from '../errors.ts'
 import type { Wanted } from '../governed.ts'
 import { guardEvents, guardParams, guardResult } from '../guarded/guarded.ts'
@@ -35,6 +37,8 @@ interface Course {
   readonly account: Account
   readonly reply: Reply
   readonly passage: Passage
+  /** Of messages: the tree that they are a part of. */
+  readonly tree: Tree | undefined
   readonly guards: GuardSession | undefined
   /** Nobody waits for the answer any more. */
   readonly gone: AbortSignal
@@ -116,19 +120,42 @@ export class Calls {
     }
     governor.judge(known, wanted)
     const passage = delegations.passage(incoming.identity, standing, agent.name, () => governor.facts(known, wanted))
-    const admitted = await governor.admit(known, wanted)
+    const tree = await this.#treeOf(incoming, standing, agent.name, call, headers)
+    account.tree = tree
+    const counted = tree ? { ...known, identity: inTree(known.identity, tree) } : known
+    const admitted = await governor.admit(counted, wanted)
+    const left = new TimeLeft(admitted.deadline, gone)
     try {
       reply.headers(admitted.headers)
       await this.#ask(incoming, offered, call, headers, {
         account,
         reply,
         passage,
-        gone,
+        tree,
+        gone: left.signal,
         guards: governor.guards(known, wanted),
       })
+    } catch (error) {
+      throw left.why(error)
     } finally {
+      left.stop()
       admitted.release()
     }
+  }
+
+  /** @returns undefined for a call that delegates nothing */
+  async #treeOf(
+    { identity }: Incoming,
+    standing: Standing,
+    agent: string,
+    { operation, taskId }: A2aCall,
+    headers: ReadonlyMap<string, string>,
+  ): Promise<Tree | undefined> {
+    if (operation !== 'sendMessage' && operation !== 'streamMessage') return undefined
+    const { delegations, trees } = this.#context
+    const open =
+      standing.parent || taskId === undefined ? undefined : await trees.find(agent, taskId, callerKey(identity))
+    return delegations.treeOf(identity, standing, headers.get(budgetHeader), open)
   }
 
   async #ask(
@@ -136,7 +163,7 @@ export class Calls {
     offered: Offered,
     call: A2aCall,
     headers: ReadonlyMap<string, string>,
-    { account, reply, passage, guards, gone }: Course,
+    { account, reply, passage, tree, guards, gone }: Course,
   ): Promise<void> {
     const { agent } = offered
     const owner = callerKey(incoming.identity)
@@ -153,15 +180,21 @@ export class Calls {
         operation: call.operation,
         params,
         extensions: call.extensions,
-        headers: await this.#shown(incoming, offered, call, headers, account, passage),
+        headers: await this.#shown(offered, headers, account, passage, tree),
       },
       new AgentCredentials(agent.name, offered.credentials, incoming),
       gone,
     )
     if (answered.extensions !== undefined)
       reply.headers([[call.version === '1.0' ? 'a2a-extensions' : 'x-a2a-extensions', answered.extensions]])
+    let kept = false
     const seen = async (value: JsonObject) => {
       account.saw(call.operation, value)
+      const { begun } = account
+      if (tree && begun !== undefined && !kept) {
+        kept = true
+        await this.#context.trees.keep(agent.name, begun, owner, tree)
+      }
       if (call.operation === 'getExtendedCard')
         return this.#cards.extended(incoming, offered, value, incoming.base, incoming.place)
       return guard.shown(call.operation, value)
@@ -181,22 +214,22 @@ export class Calls {
 
   /** What an agent is told of where the call comes from: the trace, and, if it calls others in turn, its delegation. */
   async #shown(
-    incoming: Incoming,
     { agent }: Offered,
-    { operation }: A2aCall,
     headers: ReadonlyMap<string, string>,
-    { standing }: Account,
+    account: Account,
     passage: Passage,
+    tree: Tree | undefined,
   ): Promise<[string, string][]> {
     const shown: [string, string][] = []
     for (const name of ['traceparent', 'tracestate']) {
       const value = headers.get(name)
       if (value !== undefined) shown.push([name, value])
     }
-    const works = operation === 'sendMessage' || operation === 'streamMessage'
-    if (!works || !standing || agent.rule.callers.length === 0) return shown
+    const { standing } = account
+    if (!tree || !standing || agent.rule.callers.length === 0) return shown
     const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(headers.get('traceparent') ?? '')?.[1]
-    const { token } = await this.#context.delegations.tokenFor(incoming.identity, standing, agent.name, passage, trace)
+    const { token, delegation } = await this.#context.delegations.tokenFor(standing, agent.name, passage, tree, trace)
+    account.delegation = delegation.id
     shown.push([delegationHeader, token])
     return shown
   }

@@ -2,6 +2,7 @@ import type { ServerCredentials } from '../../mcp/oauth/server-credentials.ts'
 import type { Facts } from '../../policy/facts.ts'
 import type { Agent } from '../agent/agent.ts'
 import type { Callbacks } from '../callbacks.ts'
+import type { OpenTrees } from '../delegation/open-trees.ts'
 import type { Delegations } from '../delegation/standing.ts'
 import type { Governor } from '../governed.ts'
 import type { A2aRecord } from '../record.ts'
@@ -13,6 +14,7 @@ export interface A2aContext {
   readonly governor: Governor
   readonly delegations: Delegations<Facts>
   readonly owners: Owners
+  readonly trees: OpenTrees
   readonly callbacks: Callbacks
   finished(record: A2aRecord): void
   report(error: unknown, requestId: string): void

@@ -3,7 +3,8 @@
  * first seen with one owns it.
  */
 
-export type OwnedKind = 'task' | 'context'
+/** `tree`: what is kept is the tree of delegations that the task began, with its owner. */
+export type OwnedKind = 'task' | 'context' | 'tree'
 
 export interface Owners {
   /**

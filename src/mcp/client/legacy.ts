@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { isObject } from '../../json.ts'
+import { TimeLeft } from '../../limits/time-left.ts'
 import type { McpContext } from '../context.ts'
 import { boundTo, callerOf, gatewayInfo, type Incoming } from '../endpoint.ts'
 import { errorBody, invalidParams, invalidRequest, McpError, methodNotFound, ServerError } from '../errors.ts'
@@ -331,11 +332,13 @@ export class LegacyFront {
         arguments: isObject(routed.params.arguments) ? routed.params.arguments : {},
         definition: routed.tool,
       })
+      const left = new TimeLeft(admitted.deadline, signal)
       try {
         keeping.call = { server: routed.server.name, method, name: routed.name, task: routed.outward }
         const hooks: CallHooks = {
-          ...this.#hooks(incoming, session, routed, reply, keeping, signal),
-          carrier: reply.carrier,
+          ...this.#hooks(incoming, session, routed, reply, keeping, left.signal),
+          // On the way of a carried call nothing can be said while the server is silent.
+          carrier: admitted.deadline ? undefined : reply.carrier,
         }
         if (routed.approval) {
           const asked = approvalRequest(routed)
@@ -367,7 +370,10 @@ export class LegacyFront {
         const { result } = await this.#tasks.call(incoming, 'legacy', routed, caller, hooks, relinked)
         done.result(result)
         reply.result(id, legacyResult(method, result), admitted.headers)
+      } catch (error) {
+        throw left.why(error)
       } finally {
+        left.stop()
         admitted.release()
       }
     } catch (error) {

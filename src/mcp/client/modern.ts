@@ -16,6 +16,7 @@ import {
   modernVersions,
 } from '../protocol.ts'
 import type { Sealer } from '../seal.ts'
+import type { Carrier } from '../server/carrier.ts'
 import type { CallHooks, ServerInfo } from '../server/link.ts'
 import { nameIn } from '../server/modern-link.ts'
 import { mirroredIn } from '../server/param-headers.ts'
@@ -195,6 +196,8 @@ export class ModernFront {
       arguments: isObject(own.arguments) ? own.arguments : {},
       definition: routed.tool,
     })
+    const { deadline } = admitted
+    let timer: NodeJS.Timeout | undefined
     try {
       let parked: Parked
       if (routed.approval && (!state || 'a' in state)) {
@@ -236,8 +239,11 @@ export class ModernFront {
               }
             : routed
         if (own && own.s !== routed.server.name) throw badState()
-        parked = this.#start(incoming, digest, retried, caller, logLevel, reply)
+        // On the way of a carried call nothing can be said while the server is silent.
+        const carrier = deadline ? undefined : reply.carrier
+        parked = this.#start(incoming, digest, retried, caller, logLevel, reply, carrier)
       }
+      if (deadline && deadline.inMs < parkedMs) timer = setTimeout(() => parked.fail(deadline.error), deadline.inMs)
       const abandon = () => parked.controller.abort(gone.reason)
       gone.addEventListener('abort', abandon, { once: true })
       const settled = await this.#next(parked).finally(() => gone.removeEventListener('abort', abandon))
@@ -259,6 +265,7 @@ export class ModernFront {
       const result = this.#waiting(incoming, inputRequests, { p: key, d: digest })
       reply.result(id, modernResult(method, result, cacheMs), admitted.headers)
     } finally {
+      clearTimeout(timer)
       admitted.release()
     }
   }
@@ -271,6 +278,7 @@ export class ModernFront {
     caller: Caller,
     logLevel: string | undefined,
     reply: Reply,
+    carrier: Carrier | undefined,
   ): Parked {
     const controller = new AbortController()
     const questions = new Map<string, Question>()
@@ -279,7 +287,7 @@ export class ModernFront {
       takesInputRequired: true,
       logLevel,
       signal: controller.signal,
-      carrier: reply.carrier,
+      carrier,
       notified: (method, params) => {
         if (method === 'notifications/message') {
           if (logLevel === undefined || !loudEnough(params.level, logLevel)) return
