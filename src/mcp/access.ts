@@ -47,15 +47,15 @@ export class Access {
   /** Whether it is in lists. What a policy says of arguments does not hide a tool. */
   lists(caller: Caller, kind: Kind, server: string, name: string, tool?: Tool): boolean {
     if (!caller.identity.mayUseServer(server) || !this.#shown(kind, server, name)) return false
-    const method = kind === 'tools' ? 'tools/call' : kind === 'prompts' ? 'prompts/get' : 'resources/read'
+    const method = useOf(kind)
     return this.#judge(caller, { server, method, name, tool }).allowed
   }
 
   /** @throws {McpError} where the rules deny it. What the caller may not even see looks as if it were not there. */
   check(caller: Caller, kind: Kind, wanted: Wanted, unknown: () => McpError): void {
-    const { server, name } = wanted
-    if (!caller.identity.mayUseServer(server) || !this.#shown(kind, server, name)) throw unknown()
-    if (!this.#judge(caller, { ...wanted, arguments: undefined }).allowed) throw unknown()
+    const { server, name, method, tool } = wanted
+    if (!this.lists(caller, kind, server, name, tool)) throw unknown()
+    if (method !== useOf(kind) && !this.#judge(caller, { ...wanted, arguments: undefined }).allowed) throw unknown()
     const judgement = this.#judge(caller, { arguments: {}, ...wanted })
     if (judgement.allowed) return
     const { policy, message } = judgement
@@ -77,6 +77,11 @@ export class Access {
     if (kind === 'tools') return matches(rule.tools.allow, name) && !matches(rule.tools.deny, name)
     return matches(kind === 'prompts' ? rule.prompts : rule.resources, name)
   }
+}
+
+/** The request by which something is used: who may not send it may not complete it or subscribe to it either. */
+function useOf(kind: Kind): string {
+  return kind === 'tools' ? 'tools/call' : kind === 'prompts' ? 'prompts/get' : 'resources/read'
 }
 
 function matches(patterns: readonly string[], name: string): boolean {

@@ -8,12 +8,12 @@ import { AuthorizationNeeded, ConfirmationNeeded } from './oauth/needed.ts'
 import { UserCredentials } from './oauth/user-credentials.ts'
 import { errorCode, type JsonObject, type Tool } from './protocol.ts'
 import type { ServerSession } from './server/legacy-http-link.ts'
-import type { CallHooks, Interest, ListenHooks, ServerInfo } from './server/link.ts'
+import type { CallHooks, Interest, Listener, ServerInfo } from './server/link.ts'
 import { mirroredIn } from './server/param-headers.ts'
 import type { UpstreamPosition } from './server/position.ts'
-import type { Caller, McpServer } from './server/server.ts'
+import { type Caller, type McpServer, unasked } from './server/server.ts'
 import type { HeldTask } from './tasks/task-id.ts'
-import { withUris } from './uris.ts'
+import { climbs, withUris } from './uris.ts'
 
 /** Pages of one server's list, and entries of all its pages; more is cut. */
 const mostPages = 200
@@ -24,6 +24,8 @@ const listenMs = 1_000
 /** Where a list goes on: behind an entry of a server. */
 export interface ListPosition {
   readonly server: string
+  /** The servers before it: the list goes on behind them when the rules do not have it any more. */
+  readonly before: readonly string[]
   /** Entries of the server that were shown, and the last of them: it may have got another place. */
   readonly shown: number
   readonly last: string
@@ -125,14 +127,14 @@ export class Federation {
     const unavailable: string[] = []
     const servers = this.serversOf(caller)
     const all = await Promise.all(
-      servers.map((server) =>
-        server.describe(caller, AbortSignal.any([signal, AbortSignal.timeout(server.listMs)])).catch(() => undefined),
-      ),
+      servers.map((server) => inTime(server, signal, (timed) => server.describe(caller, timed)).catch(() => undefined)),
     )
     servers.forEach((server, i) => {
       const info = all[i]
-      if (info) infos.set(server, info)
-      else unavailable.push(server.name)
+      if (!info) unavailable.push(server.name)
+      // What it could before it can when it is back, and a client asks only once.
+      const known = info ?? server.lastInfo
+      if (known) infos.set(server, known)
     })
     return { infos, unavailable }
   }
@@ -151,11 +153,12 @@ export class Federation {
     const all = this.serversOf(caller)
     // A server that has gone away meanwhile is not where the list goes on; those after it are.
     const order = this.servers.map(({ name }) => name)
-    const start = from ? order.indexOf(from.server) : 0
+    const place = from ? order.indexOf(from.server) : 0
+    const start = place === -1 ? 1 + Math.max(...from!.before.map((name) => order.indexOf(name)), -1) : place
     const servers = start <= 0 ? all : all.filter(({ name }) => order.indexOf(name) >= start)
     const lists = await Promise.all(
       servers.map((server) =>
-        this.#listOf(server, kind, caller, signal).catch((error: unknown) => {
+        inTime(server, signal, (timed) => this.#listOf(server, kind, caller, timed)).catch((error: unknown) => {
           if (signal.aborted) throw error
           // Its user can do something about it: a tool says what.
           if (error instanceof AuthorizationNeeded || error instanceof ConfirmationNeeded)
@@ -191,6 +194,7 @@ export class Federation {
       if (skip + shown.length < list.items.length && items.length >= pageSize)
         next = {
           server: server.name,
+          before: order.slice(0, order.indexOf(server.name)),
           shown: skip + shown.length,
           last: String((shown.at(-1) ?? list.items[skip - 1])?.[key] ?? ''),
         }
@@ -375,21 +379,22 @@ export class Federation {
   /** Hears all servers. @returns when every one that answers in time is listened to */
   async listen(
     caller: Caller,
-    interest: Interest,
-    hooksOf: (server: McpServer) => ListenHooks,
+    interest: () => Interest,
+    hooksOf: (server: McpServer) => Listener,
     signal: AbortSignal,
   ): Promise<void> {
-    const uris = new Map<string, string[]>()
-    for (const uri of interest.uris) {
-      const meant = this.names.uriInward(uri)
-      if (meant) uris.set(meant.server, [...(uris.get(meant.server) ?? []), meant.uri])
-    }
     await Promise.all(
       this.serversOf(caller).map((server) => {
-        const own: Interest = {
-          ...interest,
-          uris: uris.get(server.name) ?? [],
-          tasks: interest.tasks?.filter((task) => task.server === server.name),
+        const own = (): Interest => {
+          const all = interest()
+          return {
+            ...all,
+            uris: all.uris.flatMap((uri) => {
+              const meant = this.names.uriInward(uri)
+              return meant?.server === server.name ? [meant.uri] : []
+            }),
+            tasks: all.tasks?.filter((task) => task.server === server.name),
+          }
         }
         const started = server.listen(caller, own, hooksOf(server))
         // A slow one is heard when it comes; the others are not kept waiting for it.
@@ -435,9 +440,8 @@ export class Federation {
     server: McpServer,
     kind: Kind,
     caller: Caller,
-    outer: AbortSignal,
+    signal: AbortSignal,
   ): Promise<{ items: readonly JsonObject[]; ttlMs: number | undefined; public: boolean }> {
-    const signal = AbortSignal.any([outer, AbortSignal.timeout(server.listMs)])
     const { capability, key } = kinds[kind]
     const info = await server.describe(caller, signal)
     if (!isObject(info.capabilities[capability])) return { items: [], ttlMs: undefined, public: true }
@@ -479,7 +483,7 @@ export class Federation {
     let cursor: string | undefined
     let ttlMs: number | undefined
     let isPublic = info.era === 'modern'
-    const hooks = silent(signal)
+    const hooks = unasked(signal)
     for (let page = 0; page < mostPages && found.length < mostItems; page++) {
       const { result } = await server.request(caller, method, cursor === undefined ? {} : { cursor }, hooks)
       for (const item of Array.isArray(result[member]) ? result[member] : []) {
@@ -511,7 +515,7 @@ export class Federation {
       for (const name of meant.candidates) {
         const server = this.#byName.get(name)!
         if (!caller.identity.mayUseServer(name)) continue
-        const list = await this.#listOf(server, kind, caller, signal).catch(() => undefined)
+        const list = await this.#listOf(server, kind, caller, limited(server, signal)).catch(() => undefined)
         for (const item of list?.items ?? []) this.names.outward(name, String(item[kinds[kind].key]))
       }
       meant = this.names.inward(outward)
@@ -526,7 +530,7 @@ export class Federation {
   async #toolOf(server: McpServer, name: string, caller: Caller, signal: AbortSignal): Promise<Tool | undefined> {
     const known = server.tool(name)
     if (known) return known
-    await this.#listOf(server, 'tools', caller, signal).catch(() => undefined)
+    await this.#listOf(server, 'tools', caller, limited(server, signal)).catch(() => undefined)
     return server.tool(name)
   }
 
@@ -538,18 +542,41 @@ export class Federation {
       })
     const meant = this.names.uriInward(uri)
     const server = meant && this.#byName.get(meant.server)
-    if (!meant || !server) throw unknown()
+    // Rules are about the URI as it stands: what leads elsewhere is not what they allowed.
+    if (!meant || !server || climbs(meant.uri)) throw unknown()
     this.#access.check(caller, 'resources', { server: server.name, method, name: meant.uri }, unknown)
     return { server, own: meant.uri }
   }
 }
 
-/** Hooks for what the gateway asks by itself. */
-function silent(signal: AbortSignal): CallHooks {
-  return {
-    notified: () => undefined,
-    asked: () => Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: 'Method not found' })),
-    takesInputRequired: false,
-    signal,
-  }
+/** How long a server is waited for that did not answer in time the last time, ms. */
+const momentMs = 250
+
+const limited = (server: McpServer, signal: AbortSignal) =>
+  AbortSignal.any([signal, AbortSignal.timeout(server.listMs)])
+
+/**
+ * Asks a server for its part of what is made of many. One that was late the last time is waited for a moment only, and found to be there
+ * again by what it answers later.
+ * @throws {ServerUnavailable} where it does not answer in time
+ */
+async function inTime<T>(server: McpServer, signal: AbortSignal, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const began = performance.now()
+  const asked = ask(limited(server, signal)).then(
+    (answer) => {
+      server.present()
+      return answer
+    },
+    (error: unknown) => {
+      if (!signal.aborted) server.missed(error, performance.now() - began)
+      throw error
+    },
+  )
+  if (!server.late || server.rule.onFailure === 'fail') return asked
+  let timer: NodeJS.Timeout | undefined
+  const moment = new Promise<never>((_, reject) => {
+    const late = () => reject(new ServerUnavailable(server.name, `The MCP server ${server.name} is late.`))
+    timer = setTimeout(late, momentMs)
+  })
+  return Promise.race([asked, moment]).finally(() => clearTimeout(timer))
 }

@@ -14,6 +14,20 @@ export function withUris(result: JsonObject, rewrite: (uri: string) => string): 
   return value as JsonObject
 }
 
+/** Whether a URI has segments that lead out of where it seems to be (RFC 3986, section 5.2.4), also in disguise. */
+export function climbs(uri: string): boolean {
+  let text = uri
+  // Encoded twice, it is decoded twice by who is careless.
+  for (let i = 0; i < 3 && text.includes('%'); i++)
+    text = text.replace(/%(2e|2f|5c|25)/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return /(?:^|[/\\:])\.{1,2}(?:[/\\?#]|$)/.test(text)
+}
+
+/** Whether who subscribed to a resource is told of another: of itself, or of a part of it (schema: ResourceUpdatedNotificationParams). */
+export function concerns(subscribed: string, updated: string): boolean {
+  return updated === subscribed || updated.startsWith(subscribed.endsWith('/') ? subscribed : `${subscribed}/`)
+}
+
 function walk(value: unknown, rewrite: (uri: string) => string, depth: number): unknown {
   if (depth > deepest || typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) {

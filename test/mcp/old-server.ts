@@ -18,8 +18,9 @@ export interface OldServer extends Running {
 /**
  * Starts a server that knows only the sessionful revisions: SDK 1.x, streamable HTTP, sessions, streams that can be resumed.
  * A request of the revision 2026-07-28 gets what such a server says: 400.
+ * @param lost what it says of a session that it does not know: as the specification has it, or as older examples of the SDK do
  */
-export async function startOldServer(): Promise<OldServer> {
+export async function startOldServer(lost: 404 | 400 = 404): Promise<OldServer> {
   const transports = new Map<string, WebStandardStreamableHTTPServerTransport>()
   const sessions = new Set<string>()
   const open = async () => {
@@ -49,10 +50,11 @@ export async function startOldServer(): Promise<OldServer> {
     const id = request.headers.get('mcp-session-id')
     const transport = id === null ? await open() : transports.get(id)
     if (transport) return transport.handleRequest(request)
-    return Response.json(
-      { jsonrpc: '2.0', id: null, error: { code: -32001, message: 'Session not found' } },
-      { status: 404 },
-    )
+    const error =
+      lost === 404
+        ? { code: -32001, message: 'Session not found' }
+        : { code: -32000, message: 'Bad Request: No valid session ID provided' }
+    return Response.json({ jsonrpc: '2.0', id: null, error }, { status: lost })
   }, forget)
   return { ...running, sessions, forget }
 }

@@ -82,8 +82,22 @@ export function egressListener(socket: string): EnvoyJson {
                         route: {
                           cluster_header: clusterHeader,
                           timeout: '0s',
-                          // Nothing was sent yet.
-                          retry_policy: { retry_on: 'connect-failure', num_retries: 1 },
+                          // Nothing was sent yet. A replica that is gone is no reason: the others say that they do not know its
+                          // session, and another is begun.
+                          retry_policy: {
+                            retry_on: 'connect-failure',
+                            num_retries: 2,
+                            retry_host_predicate: [
+                              {
+                                name: 'envoy.retry_host_predicates.previous_hosts',
+                                typed_config: {
+                                  '@type':
+                                    'type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
+                                },
+                              },
+                            ],
+                            host_selection_retry_max_attempts: 3,
+                          },
                         },
                       },
                     ],

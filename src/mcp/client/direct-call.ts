@@ -8,7 +8,7 @@ import type {
   ResponseTransform,
 } from '../../protocol.ts'
 import type { Era } from '../protocol.ts'
-import type { CarriedRequest, CarriedResponse, Carrier } from '../server/carrier.ts'
+import { type CarriedRequest, type CarriedResponse, type Carrier, ConnectionFailed } from '../server/carrier.ts'
 import { LateSink } from './late-sink.ts'
 import { PushedBody } from './pushed-body.ts'
 import type { Reply } from './reply.ts'
@@ -200,7 +200,7 @@ class Carried {
   /** There is no answer of the server, and the client waits. */
   unreachable(): void {
     clearTimeout(this.#deadline)
-    this.#fail(new Error('the connection failed or broke off'))
+    this.#fail(new ConnectionFailed())
   }
 
   #fail(error: unknown): void {

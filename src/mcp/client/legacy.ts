@@ -3,9 +3,10 @@ import { isObject } from '../../json.ts'
 import { TimeLeft } from '../../limits/time-left.ts'
 import type { McpContext } from '../context.ts'
 import { boundTo, callerOf, gatewayInfo, type Incoming } from '../endpoint.ts'
-import { errorBody, invalidParams, invalidRequest, McpError, methodNotFound, ServerError } from '../errors.ts'
+import { errorBody, invalidParams, invalidRequest, McpError, ServerError } from '../errors.ts'
 import type { Routed } from '../federation.ts'
 import { kindOf, kinds } from '../kinds.ts'
+import { isLogLevel, loudEnough } from '../logs.ts'
 import {
   eraOf,
   errorCode,
@@ -19,6 +20,7 @@ import {
 import type { Sealer } from '../seal.ts'
 import type { CallHooks } from '../server/link.ts'
 import { StreamEnded } from '../server/position.ts'
+import { unasked } from '../server/server.ts'
 import { askTask } from '../tasks/client-tasks.ts'
 import { isTaskMethod, type Tasks } from '../tasks/tasks.ts'
 import { account } from './account.ts'
@@ -27,7 +29,6 @@ import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
 import { openCursor, sealCursor } from './cursor.ts'
 import { lackingCapability } from './lacking.ts'
 import { askClient, type Listening } from './listening.ts'
-import { isLogLevel, loudEnough } from './logs.ts'
 import type { Reply } from './reply.ts'
 import { errorFor, legacyResult } from './results.ts'
 import type { Keeping, ResumableStreams, ResumePoint } from './resume.ts'
@@ -447,13 +448,7 @@ export class LegacyFront {
         // In the new era each request says it.
         if (era === 'modern' || !isObject(capabilities.logging)) return
         const timed = AbortSignal.any([signal, AbortSignal.timeout(server.listMs)])
-        const hooks: CallHooks = {
-          notified: () => undefined,
-          asked: () => Promise.reject(methodNotFound('')),
-          takesInputRequired: false,
-          signal: timed,
-        }
-        await server.request(caller, 'logging/setLevel', { level }, hooks).catch(() => undefined)
+        await server.request(caller, 'logging/setLevel', { level }, unasked(timed)).catch(() => undefined)
       }),
     )
   }

@@ -1,12 +1,13 @@
 import { isObject } from '../../json.ts'
 import { boundTo, callerOf, type Endpoint, type Incoming } from '../endpoint.ts'
 import { invalidParams, ServerError } from '../errors.ts'
+import { loudEnough } from '../logs.ts'
 import { errorCode, type JsonObject, type JsonRpcRequest, meta } from '../protocol.ts'
 import type { Interest } from '../server/link.ts'
 import type { Caller } from '../server/server.ts'
 import type { Tasks } from '../tasks/tasks.ts'
+import { concerns } from '../uris.ts'
 import { mergedCapabilities } from './capabilities.ts'
-import { loudEnough } from './logs.ts'
 import type { Reply } from './reply.ts'
 import type { ClientSession, ClientStream } from './session.ts'
 
@@ -18,7 +19,6 @@ interface Stream extends ClientStream {
   readonly endpoint: string
   /** Goes on under changed rules. */
   move(endpoint: Endpoint): void
-  end(): void
 }
 
 /** The streams by which clients hear of what changes. They outlive the rules. */
@@ -86,7 +86,6 @@ export class Listening {
       uris: (honored.resourceSubscriptions as string[] | undefined) ?? [],
       tasks,
     }
-    const wanted = new Set(uris)
     const tagged = { [meta.subscriptionId]: id }
     // What comes before the acknowledgement waits for it.
     const early: [string, JsonObject][] = []
@@ -94,7 +93,7 @@ export class Listening {
     const notify = (method: string, told: JsonObject) => {
       const hears =
         method === 'notifications/resources/updated'
-          ? wanted.has(told.uri)
+          ? uris.some((uri) => concerns(uri as string, String(told.uri)))
           : method === 'notifications/tasks' ||
             (method === 'notifications/tools/list_changed' && interest.tools) ||
             (method === 'notifications/prompts/list_changed' && interest.prompts) ||
@@ -186,7 +185,7 @@ export class Listening {
       const { federation } = endpoint
       return federation.listen(
         caller,
-        interest(),
+        interest,
         ({ name }) => ({
           notified: (method, params) => {
             const told = tasks.notified(bound, name, method, params, interest().tasks)

@@ -6,6 +6,7 @@ import { errorBody, invalidParams, McpError, methodNotFound, ServerError } from 
 import type { Routed } from '../federation.ts'
 import { decodeHeaderValue } from '../header-value.ts'
 import { kindOf, kinds } from '../kinds.ts'
+import { isLogLevel, loudEnough } from '../logs.ts'
 import {
   errorCode,
   type JsonObject,
@@ -28,7 +29,6 @@ import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
 import { openCursor, sealCursor } from './cursor.ts'
 import { lackingCapability } from './lacking.ts'
 import type { Listening } from './listening.ts'
-import { isLogLevel, loudEnough } from './logs.ts'
 import type { Reply } from './reply.ts'
 import { errorFor, modernResult, statusOf } from './results.ts'
 

@@ -46,6 +46,7 @@ export interface ClientStream {
   notify(method: string, params: JsonObject): void
   /** Opens what it listens to anew: the subscriptions or the servers are others. */
   refresh(): void
+  end(): void
 }
 
 /** A client's session (2025-11-25, Session Management): the id holds it, no server keeps it. */
@@ -71,6 +72,14 @@ export class ClientSession implements SessionHolder {
     this.clientInfo = clientInfo
     this.#inner = inner
     this.live = live
+  }
+
+  get key(): object {
+    return this.live
+  }
+
+  get logLevel(): string | undefined {
+    return this.live.logLevel
   }
 
   get(server: string): Inner | undefined {
@@ -144,6 +153,7 @@ export class Sessions {
     if (this.#ended.size >= mostLive) this.#ended.delete(this.#ended.keys().next().value!)
     this.#ended.set(session.id, now() + this.lifetimeS)
     for (const controller of session.live.calls.values()) controller.abort(new Error('the session was ended'))
+    for (const stream of session.live.streams) stream.end()
   }
 
   /** Every session that somebody listens for. */

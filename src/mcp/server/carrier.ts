@@ -27,6 +27,15 @@ export interface CarriedRequest {
   readonly signal: AbortSignal
 }
 
+/** The connection could not be made, or broke before an answer: nobody can tell whether the server saw the request. */
+export class ConnectionFailed extends Error {
+  override readonly name = 'ConnectionFailed'
+
+  constructor() {
+    super('the connection failed or broke off')
+  }
+}
+
 /**
  * The client's own request on its way through Envoy: it can carry one call straight to one server, and the answer straight
  * back, instead of a request of the gateway's own.

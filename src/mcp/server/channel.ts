@@ -1,6 +1,7 @@
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { isObject } from '../../json.ts'
 import { ServerError, ServerUnavailable } from '../errors.ts'
+import { loudEnough } from '../logs.ts'
 import { messageOf } from '../message.ts'
 import {
   errorCode,
@@ -12,6 +13,7 @@ import {
   modernVersion,
 } from '../protocol.ts'
 import { relatedIn } from '../tasks/words.ts'
+import { concerns } from '../uris.ts'
 import { initializedInfo } from './legacy-http-link.ts'
 import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
 import { infoOf } from './modern-link.ts'
@@ -41,7 +43,7 @@ export class Channel implements Link {
   readonly #transport: Transport
   readonly #client: ClientSide
   readonly #waiting = new Map<number, Waiting>()
-  readonly #listeners = new Set<{ hooks: ListenHooks; uris: ReadonlySet<string> }>()
+  readonly #listeners = new Set<{ hooks: ListenHooks; interest: () => Interest }>()
   readonly #ended: () => void
   #lastId = 0
   #closed = false
@@ -103,6 +105,10 @@ export class Channel implements Link {
 
   async request(method: string, params: JsonObject, hooks: CallHooks): Promise<JsonObject> {
     if (this.info.era === 'legacy') {
+      // Others may share the process, and listen on.
+      const needed = (uri: unknown) =>
+        [...this.#listeners].some(({ interest }) => interest().uris.some((each) => each === uri))
+      if (method === 'resources/unsubscribe' && needed(params.uri)) return {}
       await this.#wantLogs(hooks.logLevel)
       return this.#ask(method, params, hooks, hooks.signal)
     }
@@ -130,8 +136,10 @@ export class Channel implements Link {
     if (this.info.era === 'legacy') await this.#send({ jsonrpc: '2.0', method, params })
   }
 
-  async listen(interest: Interest, hooks: ListenHooks): Promise<void> {
-    const listener = { hooks, uris: new Set(interest.uris) }
+  async listen(interestNow: () => Interest, hooks: ListenHooks): Promise<void> {
+    if (this.#closed) throw this.#gone()
+    const interest = interestNow()
+    const listener = { hooks, interest: interestNow }
     this.#listeners.add(listener)
     hooks.signal.addEventListener('abort', () => this.#listeners.delete(listener), { once: true })
     const { capabilities } = this.info
@@ -185,7 +193,9 @@ export class Channel implements Link {
   }
 
   async #wantLogs(level: string | undefined): Promise<void> {
-    if (level === undefined || level === this.#logLevel || !isObject(this.info.capabilities.logging)) return
+    if (level === undefined || !isObject(this.info.capabilities.logging)) return
+    // Requests with other levels share it: it is the loudest that counts, and each gets what it wants of it.
+    if (this.#logLevel !== undefined && loudEnough(level, this.#logLevel)) return
     this.#logLevel = level
     await this.#ask('logging/setLevel', { level }, undefined, AbortSignal.timeout(5_000)).catch(() => undefined)
   }
@@ -278,8 +288,8 @@ export class Channel implements Link {
         return
       }
       case 'notifications/resources/updated':
-        for (const { hooks, uris } of this.#listeners)
-          if (uris.size === 0 || uris.has(String(params.uri))) hooks.notified(method, params)
+        for (const { hooks, interest } of this.#listeners)
+          if (interest().uris.some((uri) => concerns(uri, String(params.uri)))) hooks.notified(method, params)
         return
       default:
         for (const { hooks } of this.#listeners) hooks.notified(method, params)
@@ -322,7 +332,10 @@ export class Channel implements Link {
     this.#closed = true
     for (const { reject } of [...this.#waiting.values()]) reject(this.#gone())
     this.#waiting.clear()
+    const listeners = [...this.#listeners]
+    this.#listeners.clear()
     this.#ended()
+    for (const { hooks } of listeners) hooks.lost()
   }
 
   #gone(): ServerUnavailable {

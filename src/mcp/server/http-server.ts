@@ -17,7 +17,11 @@ export interface Posted {
   readonly body:
     | { readonly type: 'message'; readonly message: JsonRpcMessage }
     | { readonly type: 'stream'; readonly events: EventStream }
-    | { readonly type: 'none' }
+    | {
+        readonly type: 'none'
+        /** The first of what it is instead. */
+        readonly text: string
+      }
 }
 
 /** As of Envoy's listener for the service's calls: the replica that a call went to or is to go to, its address in base64. */
@@ -39,6 +43,8 @@ export class HttpServer {
   /** The server's name in the rules. */
   readonly name: string
   readonly upstream: Upstream
+  /** Replicas that may be gone, each until when it is not trusted (performance.now()). */
+  readonly suspects = new Map<string, number>()
   /** It has ended a stream before its answer, and went on where it was asked again. */
   resumes = false
   readonly #path: string
@@ -145,11 +151,12 @@ export class HttpServer {
       )
     }
     // An error may come as text/plain from a proxy, and as JSON-RPC with any type.
-    if (bytes.length === 0 || !/json/i.test(type)) return { type: 'none' }
+    const none = () => ({ type: 'none', text: Buffer.from(bytes.subarray(0, 200)).toString('utf8') }) as const
+    if (bytes.length === 0 || !/json/i.test(type)) return none()
     try {
       return { type: 'message', message: readMessage(bytes) }
     } catch (error) {
-      if (response.status >= 400) return { type: 'none' }
+      if (response.status >= 400) return none()
       throw new ServerUnavailable(this.name, `The MCP server ${this.name} answered with what is no JSON-RPC.`, error)
     }
   }

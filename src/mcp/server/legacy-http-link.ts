@@ -1,5 +1,6 @@
 import { isObject } from '../../json.ts'
 import { ServerError, ServerUnavailable, SessionLost } from '../errors.ts'
+import { loudEnough } from '../logs.ts'
 import {
   eraOf,
   errorCode,
@@ -39,6 +40,7 @@ export class LegacyHttpLink implements Link {
   readonly session: ServerSession
   readonly #server: HttpServer
   readonly #client: ClientSide
+  #logLevel: string | undefined
 
   constructor(server: HttpServer, session: ServerSession, info: ServerInfo, client: ClientSide) {
     this.#server = server
@@ -71,6 +73,20 @@ export class LegacyHttpLink implements Link {
     )
     await link.notify('notifications/initialized', {}, signal)
     return link
+  }
+
+  /**
+   * Has the server say at least so much in its log messages: for a session that many requests share, each with a level of its own.
+   * @param level of severity, as `logging/setLevel` knows it
+   */
+  async wantLogs(level: string): Promise<void> {
+    if (!isObject(this.info.capabilities.logging)) return
+    if (this.#logLevel !== undefined && loudEnough(level, this.#logLevel)) return
+    this.#logLevel = level
+    await this.#accepted(
+      { jsonrpc: '2.0', id: nextId(), method: 'logging/setLevel', params: { level } },
+      AbortSignal.timeout(5_000),
+    ).catch(() => undefined)
   }
 
   async request(method: string, params: JsonObject, hooks: CallHooks): Promise<JsonObject> {
@@ -116,9 +132,21 @@ export class LegacyHttpLink implements Link {
     await this.#accepted({ jsonrpc: '2.0', id, ...outcome }, signal)
   }
 
-  async listen(_interest: Interest, hooks: ListenHooks): Promise<void> {
+  async listen(_interest: () => Interest, hooks: ListenHooks): Promise<void> {
     const events = await this.#open(undefined, hooks.signal)
     if (events instanceof Object) void this.#follow(events, hooks)
+    else if (await this.#isLost(events, hooks.signal)) throw new SessionLost()
+  }
+
+  /** Whether a refusal of the stream means that the session is over: 404 is also what is said where there are no such streams. */
+  async #isLost(status: number, signal: AbortSignal): Promise<boolean> {
+    if (this.session.id === undefined || (status !== 404 && status !== 400)) return false
+    try {
+      await this.#accepted({ jsonrpc: '2.0', id: nextId(), method: 'ping' }, signal)
+      return false
+    } catch (error) {
+      return error instanceof SessionLost
+    }
   }
 
   /** Ends the session at the server. */
@@ -191,7 +219,13 @@ export class LegacyHttpLink implements Link {
       if (!(await pause(failures++, hooks.signal))) return
       try {
         const next = await this.#open(last, hooks.signal)
-        if (typeof next === 'number' && (next === 405 || next === 404)) return
+        if (typeof next === 'number') {
+          if (await this.#isLost(next, hooks.signal)) {
+            hooks.lost()
+            return
+          }
+          if (next === 405 || next === 404) return
+        }
         events = next instanceof Object ? next : undefined
       } catch {
         events = undefined
@@ -236,13 +270,15 @@ export class LegacyHttpLink implements Link {
    * and wants to be asked again.
    */
   #carrierOf({ carrier }: CallHooks): Carrier | undefined {
-    const known = this.session.id === undefined || this.session.host !== undefined
-    return carrier?.era === 'legacy' && known && !this.#server.resumes ? carrier : undefined
+    const { id, host } = this.session
+    if (carrier?.era !== 'legacy' || this.#server.resumes) return undefined
+    if (host === undefined) return id === undefined ? carrier : undefined
+    return (this.#server.suspects.get(host) ?? 0) > performance.now() ? undefined : carrier
   }
 
   async #post(message: object, signal: AbortSignal, carrier?: Carrier): Promise<Posted> {
     const posted = await this.#server.post(message, this.#headers(), signal, carrier)
-    if (posted.status === 404 && this.session.id !== undefined) throw new SessionLost()
+    if (this.session.id !== undefined && isLost(posted)) throw new SessionLost()
     return posted
   }
 
@@ -261,6 +297,15 @@ export class LegacyHttpLink implements Link {
     headers.push(['mcp-protocol-version', version])
     return headers
   }
+}
+
+/** 404, as the specification says; servers built after older examples say 400, and in words what they do not know. */
+function isLost({ status, body }: Posted): boolean {
+  if (status === 404) return true
+  if (status !== 400) return false
+  const error = body.type === 'message' && 'error' in body.message ? body.message.error : undefined
+  if (error?.code === errorCode.invalidParams) return false
+  return /\bsession\b|not initialized/i.test(error?.message ?? (body.type === 'none' ? body.text : ''))
 }
 
 function nextId(): string {

@@ -64,12 +64,18 @@ export interface ListenedTask {
   readonly outward: string
 }
 
-export interface ListenHooks {
+export interface Listener {
   /** list_changed, resources/updated, and log messages that belong to no request. */
   notified(method: string, params: JsonObject): void
   /** A request of a server up to 2025-11-25 that belongs to none of the client's. */
   asked(method: string, params: JsonObject): Promise<JsonObject>
   readonly signal: AbortSignal
+}
+
+/** One who listens on one link. */
+export interface ListenHooks extends Listener {
+  /** The link is over, and does not come back by itself: the session, or the process. Told at most once. */
+  lost(): void
 }
 
 /** A conversation with one server for one client: the server's side of the gateway. */
@@ -86,7 +92,10 @@ export interface Link {
   notify(method: string, params: JsonObject): Promise<void>
   /**
    * Hears what the server says by itself until the signal ends it. Comes back to the server where the stream breaks.
+   * @param interest what of it, at the time it is asked
    * @returns when it listens; a server that has nothing to say is no failure
+   * @throws {SessionLost} where the server does not know the session any more
+   * @throws {ServerError | ServerUnavailable}
    */
-  listen(interest: Interest, hooks: ListenHooks): Promise<void>
+  listen(interest: () => Interest, hooks: ListenHooks): Promise<void>
 }

@@ -71,8 +71,8 @@ export class ModernHttpLink implements Link {
     // 2026-07-28 has no notifications of clients over HTTP.
   }
 
-  async listen(interest: Interest, hooks: ListenHooks): Promise<void> {
-    const filter = filterOf(interest, this.info.capabilities)
+  async listen(interest: () => Interest, hooks: ListenHooks): Promise<void> {
+    const filter = filterOf(interest(), this.info.capabilities)
     if (!filter) return
     const first = await this.#subscribe(filter, hooks)
     void this.#follow(first, filter, hooks)

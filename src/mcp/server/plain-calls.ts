@@ -1,5 +1,6 @@
 import { isObject } from '../../json.ts'
 import type { JsonObject } from '../protocol.ts'
+import type { Carrier } from './carrier.ts'
 import type { CallHooks } from './link.ts'
 
 const mostKnown = 10_000
@@ -18,18 +19,30 @@ export class PlainCalls {
     method: string,
     params: JsonObject,
     hooks: CallHooks,
-  ): { readonly hooks: CallHooks; succeeded(): void; failed(): void } {
+  ): { readonly hooks: CallHooks; readonly carried: boolean; succeeded(): void; failed(): void } {
     const { carrier } = hooks
     const nothing = () => undefined
-    if (!carrier) return { hooks, succeeded: nothing, failed: nothing }
+    if (!carrier) return { hooks, carried: false, succeeded: nothing, failed: nothing }
     const key = typeof params.name === 'string' ? `${method}\0${params.name}` : method
     const begun = performance.now()
     let plain = !(isObject(params._meta) && 'progressToken' in params._meta)
     const known = plain && this.#known.has(key)
+    let carried = false
+    const watched: Carrier = {
+      era: carrier.era,
+      take(request) {
+        const taken = carrier.take(request)
+        carried ||= taken !== undefined
+        return taken
+      },
+    }
     return {
+      get carried() {
+        return carried
+      },
       hooks: {
         ...hooks,
-        carrier: known ? carrier : undefined,
+        carrier: known ? watched : undefined,
         notified: (notification, told) => {
           plain = false
           hooks.notified(notification, told)

@@ -11,7 +11,6 @@ import type { Egress } from './egress.ts'
 import { HttpServer } from './http-server.ts'
 import { type Credentials, McpServer, type Transport } from './server.ts'
 
-const closeAfterMs = 60_000
 const longestMessage = 64 * 1024 * 1024
 /** How much of what a process wrote to its standard error is told when it ends, characters. */
 const mostLastWords = 1_000
@@ -48,6 +47,7 @@ export class ServerPool {
       rule,
       this.#transport(name, rule, upstream),
       this.#credentials(name, rule, publicUrl),
+      this.#report,
     )
     this.#keys.set(server, key)
     return server
@@ -76,7 +76,8 @@ export class ServerPool {
   }
 
   #retire(server: McpServer): void {
-    const deadline = performance.now() + closeAfterMs
+    // What is under way ends by then, or is ended.
+    const deadline = performance.now() + server.callMs
     const look = () => {
       if (server.busy && performance.now() < deadline) setTimeout(look, 500).unref()
       else server.close()

@@ -3,12 +3,16 @@ import type { McpServerRule } from '../../config/mcp.ts'
 import { durationMs } from '../../config/primitives.ts'
 import type { Identity } from '../../identity/identity.ts'
 import { isObject } from '../../json.ts'
-import { CredentialsRefused, ServerError, ServerUnavailable, SessionLost } from '../errors.ts'
+import { CredentialsRefused, McpError, ServerError, ServerUnavailable, SessionLost } from '../errors.ts'
 import { errorCode, type JsonObject, type Tool, tasksExtension } from '../protocol.ts'
+import { abortable } from './abortable.ts'
+import { ConnectionFailed } from './carrier.ts'
 import type { Channel } from './channel.ts'
+import { Comeback } from './comeback.ts'
+import { HeldLinks } from './held-links.ts'
 import type { HttpServer } from './http-server.ts'
 import { LegacyHttpLink, type ServerSession } from './legacy-http-link.ts'
-import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
+import type { CallHooks, ClientSide, Interest, Link, Listener, ListenHooks, ServerInfo } from './link.ts'
 import { ModernHttpLink } from './modern-link.ts'
 import { PlainCalls } from './plain-calls.ts'
 import type { UpstreamPosition } from './position.ts'
@@ -34,6 +38,10 @@ export interface Caller {
 
 /** Where a client's session keeps those with servers. */
 export interface SessionHolder {
+  /** The same for all requests of a client's session. */
+  readonly key: object
+  /** The least severe log messages that the client wants; undefined: it has not said. */
+  readonly logLevel: string | undefined
   get(server: string): { session: ServerSession; capabilities: JsonObject } | undefined
   set(server: string, session: ServerSession, capabilities: JsonObject): void
   delete(server: string): void
@@ -67,20 +75,15 @@ export type Transport =
   /** Something that is made a server. */
   | { readonly type: 'link'; readonly link: (client: ClientSide) => Link }
 
-interface Held {
-  readonly link: Promise<Link>
-  busy: number
-  usedAt: number
-  /** It is not idle before: there are tasks in it. */
-  keptUntil: number
-  /** A session that ends with its process or its stream. */
-  readonly end: () => void
-}
-
-/** Links that are held for callers whose own side has no session, or whose server's cannot be given away. */
-const mostHeld = 256
 /** How long what a server says of itself is believed. */
 const infoMs = 60_000
+/** How long a replica is under suspicion that a call could not reach; and how many are. */
+const suspectMs = 60_000
+const mostSuspects = 1_000
+/** Who is waited for so long is late. */
+const lateMs = 1_000
+/** How long it may take to start, ms: a process may have to be fetched first. */
+const longestStartMs = 30_000
 /** Lists are asked for again after this, whatever the server says. */
 const longestCacheMs = 3_600_000
 
@@ -90,30 +93,43 @@ export class McpServer {
   readonly rule: McpServerRule
   readonly #transport: Transport
   readonly credentials: Credentials
-  readonly #held = new Map<string, Held>()
+  readonly #held: HeldLinks
+  readonly #closed = new AbortController()
+  readonly #comeback = new Comeback(this.#closed.signal)
+  /** Sessions that are being begun for a client's, so that requests of the same moment share one. */
+  readonly #beginning = new WeakMap<object, Promise<LegacyHttpLink>>()
+  /** Who listens on a link that this process holds. */
+  readonly #interests = new WeakMap<Link, Set<() => Interest>>()
   readonly #streams = new SharedStreams()
   readonly #tools = new Map<string, Tool>()
   readonly #plain = new PlainCalls()
   readonly #lists = new Map<string, { items: readonly JsonObject[]; until: number }>()
-  readonly #sweeper: NodeJS.Timeout
-  readonly #idleMs: number
   readonly listMs: number
   readonly callMs: number
+  readonly #report: (error: unknown) => void
+  readonly #listeners = new Set<Listener>()
+  #missing = false
+  #late = false
   #info: { info: ServerInfo; until: number } | undefined
+  #lastInfo: ServerInfo | undefined
   #probe: Promise<ServerInfo> | undefined
-  #failedAt = 0
-  #failures = 0
 
-  constructor(name: string, rule: McpServerRule, transport: Transport, credentials: Credentials) {
+  /** @param report told when it begins to be missing from lists */
+  constructor(
+    name: string,
+    rule: McpServerRule,
+    transport: Transport,
+    credentials: Credentials,
+    report: (error: unknown) => void = () => undefined,
+  ) {
     this.name = name
+    this.#report = report
     this.rule = rule
     this.#transport = transport
     this.credentials = credentials
-    this.#idleMs = durationMs(rule.sessionIdle)
+    this.#held = new HeldLinks(name, durationMs(rule.sessionIdle))
     this.listMs = durationMs(rule.listTimeout)
     this.callMs = durationMs(rule.callTimeout)
-    this.#sweeper = setInterval(() => this.#sweep(performance.now()), Math.max(1_000, this.#idleMs / 4))
-    this.#sweeper.unref()
   }
 
   /** Whether sessions with it can be given to the client. */
@@ -150,7 +166,42 @@ export class McpServer {
 
   /** What it says of itself, and whatever session is needed to know it. @throws {ServerError | ServerUnavailable} */
   async describe(caller: Caller, signal: AbortSignal): Promise<ServerInfo> {
-    return this.#accepted(caller, async () => (await this.#link(caller, signal)).link.info)
+    const info = await this.#accepted(caller, async () => {
+      const { link, release } = await this.#link(caller, signal)
+      release()
+      return link.info
+    })
+    this.#lastInfo = info
+    return info
+  }
+
+  /** What it said of itself the last time; undefined: it never has. */
+  get lastInfo(): ServerInfo | undefined {
+    return this.#lastInfo
+  }
+
+  /** It did not answer in time the last time, so nobody waits for it as long again. */
+  get late(): boolean {
+    return this.#late
+  }
+
+  /** A list is without it. @param waitedMs how long it was waited for */
+  missed(error: unknown, waitedMs: number): void {
+    // That one caller may not in says nothing of the server.
+    if (error instanceof McpError || error instanceof CredentialsRefused) return
+    if (waitedMs >= lateMs) this.#late = true
+    if (this.#missing) return
+    this.#missing = true
+    this.#report(this.#worded(error))
+  }
+
+  /** A list could have it. Those whose lists were without it hear that there is another. */
+  present(): void {
+    this.#late = false
+    if (!this.#missing) return
+    this.#missing = false
+    for (const { notified } of this.#listeners)
+      for (const kind of ['tools', 'prompts', 'resources']) notified(`notifications/${kind}/list_changed`, {})
   }
 
   /**
@@ -190,13 +241,20 @@ export class McpServer {
     for (let round = 0; ; round++) {
       const { link, release } = await this.#link(caller, hooks.signal)
       try {
+        if (hooks.logLevel !== undefined && !caller.sessions && link instanceof LegacyHttpLink)
+          await link.wantLogs(hooks.logLevel)
         const result = await link.request(method, params, plain.hooks)
         plain.succeeded()
         return { result, info: link.info, ...(link instanceof LegacyHttpLink && { session: link.session }) }
       } catch (error) {
         if (!(error instanceof ServerError)) plain.failed()
+        if (plain.carried && error instanceof ServerUnavailable && error.cause instanceof ConnectionFailed) {
+          if (link instanceof LegacyHttpLink) this.#suspect(link.session.host)
+          // It is known to do no harm that it is asked again.
+          if (round === 0 && mayRepeat(method, this.#tools.get(String(params.name)))) continue
+        }
         if (!(error instanceof SessionLost) || round > 0) throw this.#worded(error)
-        this.#forget(caller)
+        await this.#forget(caller, link)
         relinked()
       } finally {
         release()
@@ -243,8 +301,7 @@ export class McpServer {
 
   /** Does not end for idleness what this process holds for the caller: a task is in it. */
   keepFor(caller: Caller, ms: number): void {
-    const held = this.#held.get(`${caller.identityKey}\0${digest(caller.capabilities)}`)
-    if (held) held.keptUntil = Math.max(held.keptUntil, performance.now() + ms)
+    this.#held.keepFor(keyOf(caller), ms)
   }
 
   async notify(caller: Caller, method: string, params: JsonObject): Promise<void> {
@@ -256,20 +313,92 @@ export class McpServer {
     }
   }
 
-  /** Hears what it says by itself, until the signal ends it. */
-  async listen(caller: Caller, interest: Interest, hooks: ListenHooks): Promise<void> {
-    const { link, release } = await this.#link(caller, hooks.signal)
-    hooks.signal.addEventListener('abort', release, { once: true })
+  /**
+   * Hears what it says by itself, until the signal ends it. Where the server goes away it is waited for, and when it is back the
+   * listener hears that all lists may be others.
+   * @returns when it listens
+   * @throws {ServerError | ServerUnavailable} where it is not there yet; it is waited for all the same
+   */
+  async listen(caller: Caller, interest: () => Interest, hooks: Listener): Promise<void> {
+    const again = async () => {
+      await this.#listenOnce(caller, interest, heard)
+      this.forgetLists()
+      for (const kind of ['tools', 'prompts', 'resources']) hooks.notified(`notifications/${kind}/list_changed`, {})
+    }
     const heard: ListenHooks = {
       ...hooks,
       notified: (method, params) => {
         if (method.endsWith('/list_changed')) this.forgetLists()
         hooks.notified(method, params)
       },
+      lost: () => this.#comeback.wait(again, hooks.signal),
     }
-    if (link instanceof LegacyHttpLink && link.session.id !== undefined)
-      await this.#streams.listen(link.session.id, heard, (all) => link.listen(interest, all))
-    else await link.listen(interest, heard)
+    this.#listeners.add(heard)
+    hooks.signal.addEventListener('abort', () => this.#listeners.delete(heard), { once: true })
+    try {
+      await this.#listenOnce(caller, interest, heard)
+    } catch (error) {
+      this.#comeback.wait(again, hooks.signal)
+      throw error
+    }
+  }
+
+  async #listenOnce(caller: Caller, interest: () => Interest, hooks: ListenHooks): Promise<void> {
+    // It ends with the client, with the link, or where it does not come about.
+    const controller = new AbortController()
+    const signal = AbortSignal.any([hooks.signal, controller.signal])
+    const timer = setTimeout(() => controller.abort(new DOMException('too late', 'TimeoutError')), longestStartMs)
+    try {
+      const { link, release } = await this.#link(caller, signal)
+      signal.addEventListener('abort', release, { once: true })
+      const own: ListenHooks = {
+        ...hooks,
+        signal,
+        lost: () => {
+          controller.abort(new SessionLost())
+          void this.#forget(caller, link).then(hooks.lost)
+        },
+      }
+      try {
+        const legacy = link instanceof LegacyHttpLink
+        if (legacy && link.session.id !== undefined)
+          await this.#streams.listen(link.session.id, own, (all) => link.listen(interest, all))
+        else await link.listen(interest, own)
+        if (link.info.era === 'legacy') await this.#subscribe(caller, link, interest, signal)
+      } catch (error) {
+        if (error instanceof SessionLost) await this.#forget(caller, link)
+        throw error
+      }
+    } catch (error) {
+      controller.abort(error)
+      throw this.#worded(error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /**
+   * In the old era subscriptions are requests. A client of that era sends them itself, but not to a session that it does not know
+   * of; one of the new era names what it listens to.
+   */
+  async #subscribe(caller: Caller, link: Link, interest: () => Interest, signal: AbortSignal): Promise<void> {
+    const { resources } = link.info.capabilities
+    if (!isObject(resources) || resources.subscribe !== true) return
+    const { uris } = interest()
+    const ask = (method: string, uri: string) =>
+      link.request(method, { uri }, unasked(AbortSignal.timeout(this.listMs))).catch(() => undefined)
+    if (caller.sessions === undefined && uris.length > 0) {
+      const others = this.#interests.get(link) ?? new Set<() => Interest>()
+      this.#interests.set(link, others)
+      others.add(interest)
+      const leave = () => {
+        others.delete(interest)
+        const left = uris.filter((uri) => ![...others].some((other) => other().uris.includes(uri)))
+        for (const uri of left) void ask('resources/unsubscribe', uri)
+      }
+      signal.addEventListener('abort', leave, { once: true })
+    }
+    await Promise.all(uris.map((uri) => ask('resources/subscribe', uri)))
   }
 
   /** Ends the session that a client's own one holds. */
@@ -283,15 +412,13 @@ export class McpServer {
 
   /** Ends all that is held. Nothing may ask it any more. */
   close(): void {
-    clearInterval(this.#sweeper)
-    for (const { end } of this.#held.values()) end()
-    this.#held.clear()
+    this.#closed.abort(new Error('the rules do not have the server any more'))
+    this.#held.close()
   }
 
   /** Whether anything is under way on what is held. */
   get busy(): boolean {
-    for (const { busy } of this.#held.values()) if (busy > 0) return true
-    return false
+    return this.#held.busy
   }
 
   async #client(caller: Caller): Promise<ClientSide> {
@@ -326,9 +453,27 @@ export class McpServer {
       const { version } = session
       return { link: new LegacyHttpLink(server, session, { ...info, version, capabilities }, client), release: free }
     }
-    const link = await LegacyHttpLink.initialize(server, client, signal)
-    sessions.set(this.name, link.session, link.info.capabilities)
-    return { link, release: free }
+    return { link: await abortable(this.#begin(sessions, client), signal), release: free }
+  }
+
+  /** Begins a session inside of a client's, once however many requests need it. */
+  #begin(sessions: SessionHolder, client: ClientSide): Promise<LegacyHttpLink> {
+    const { server } = this.#transport as Transport & { type: 'http' }
+    const underWay = this.#beginning.get(sessions.key)
+    if (underWay) return underWay
+    const begin = async () => {
+      const link = await LegacyHttpLink.initialize(server, client, AbortSignal.timeout(longestStartMs))
+      sessions.set(this.name, link.session, link.info.capabilities)
+      const { logLevel } = sessions
+      if (logLevel !== undefined && isObject(link.info.capabilities.logging))
+        await link
+          .request('logging/setLevel', { level: logLevel }, unasked(AbortSignal.timeout(this.listMs)))
+          .catch(() => undefined)
+      return link
+    }
+    const beginning = begin().finally(() => this.#beginning.delete(sessions.key))
+    this.#beginning.set(sessions.key, beginning)
+    return beginning
   }
 
   /** What an HTTP server is: asked once, and again when it is old or was wrong. */
@@ -369,115 +514,49 @@ export class McpServer {
 
   /** A link that this process keeps for the caller. */
   async #hold(caller: Caller, signal: AbortSignal): Promise<{ link: Link; release: () => void }> {
-    const key = `${caller.identityKey}\0${digest(caller.capabilities)}`
-    let held = this.#held.get(key)
-    if (!held) {
-      if (this.#held.size >= mostHeld && !this.#evict())
-        throw new ServerUnavailable(this.name, `The MCP server ${this.name} has too many sessions under way.`)
-      this.#backOff()
-      held = this.#open(caller, key)
-      this.#held.set(key, held)
-    }
-    const taken = held
-    taken.busy++
-    let released = false
-    const release = () => {
-      if (released) return
-      released = true
-      taken.busy--
-      taken.usedAt = performance.now()
-    }
-    try {
-      return { link: await abortable(taken.link, signal), release }
-    } catch (error) {
-      release()
-      throw this.#worded(error)
-    }
-  }
-
-  #open(caller: Caller, key: string): Held {
     const transport = this.#transport
-    let end: () => void = () => undefined
-    const dropped = () => {
-      if (this.#held.get(key) === held) this.#held.delete(key)
-    }
-    const open = async (): Promise<Link> => {
+    const open = async (ended: () => void, endsBy: (end: () => void) => void): Promise<Link> => {
       const client = await this.#client(caller)
       // A client that starts it and goes away must not make it fail for the others.
-      const timeout = AbortSignal.timeout(Math.max(this.listMs, 30_000))
+      const timeout = AbortSignal.timeout(Math.max(this.listMs, longestStartMs))
       if (transport.type === 'channel') {
-        const channel = await transport.open(client, () => {
-          dropped()
-          if (performance.now() - startedAt < 5_000) this.#failed()
-        })
-        end = () => void channel.close()
+        const channel = await transport.open(client, ended)
+        endsBy(() => void channel.close())
         await channel.start(transport.era, timeout)
         return channel
       }
       const { server } = transport as Transport & { type: 'http' }
       const link = await LegacyHttpLink.initialize(server, client, timeout)
-      end = () => void link.end()
+      endsBy(() => void link.end())
       return link
     }
-    const startedAt = performance.now()
-    const link = open()
-    link.then(
-      () => {
-        this.#failures = 0
-      },
-      () => {
-        this.#failed()
-        dropped()
-      },
-    )
-    const held: Held = { link, busy: 0, usedAt: startedAt, keptUntil: 0, end: () => end() }
-    return held
+    try {
+      return await this.#held.hold(keyOf(caller), signal, open)
+    } catch (error) {
+      throw this.#worded(error)
+    }
   }
 
-  #forget(caller: Caller): void {
-    caller.sessions?.delete(this.name)
+  /** A replica may be gone: for a while calls do not go straight to it, but on a way where others can be tried. */
+  #suspect(host: string | undefined): void {
+    if (host === undefined || this.#transport.type !== 'http') return
+    const { suspects } = this.#transport.server
+    if (suspects.size >= mostSuspects) suspects.clear()
+    suspects.set(host, performance.now() + suspectMs)
+  }
+
+  /** A session is over: the next request begins another, unless one has been begun already. */
+  async #forget(caller: Caller, link: Link): Promise<void> {
     this.#info = undefined
-    this.#drop(caller)
+    const { sessions } = caller
+    if (link instanceof LegacyHttpLink && sessions?.get(this.name)?.session.id === link.session.id)
+      sessions?.delete(this.name)
+    await this.#held.drop(keyOf(caller), link)
   }
 
   /** Ends what is held for a caller. */
   #drop(caller: Caller): void {
-    const key = `${caller.identityKey}\0${digest(caller.capabilities)}`
-    this.#held.get(key)?.end()
-    this.#held.delete(key)
-  }
-
-  #failed(): void {
-    this.#failures++
-    this.#failedAt = performance.now()
-  }
-
-  /** A server that fails again and again is not started for each request. @throws {ServerUnavailable} */
-  #backOff(): void {
-    if (this.#failures === 0) return
-    const waitMs = Math.min(30_000, 250 * 2 ** Math.min(this.#failures - 1, 10))
-    if (performance.now() - this.#failedAt < waitMs)
-      throw new ServerUnavailable(
-        this.name,
-        `The MCP server ${this.name} failed ${this.#failures} times in a row; it is tried again in at most ${Math.ceil(waitMs / 1000)} s.`,
-      )
-  }
-
-  #evict(): boolean {
-    let oldest: string | undefined
-    for (const [key, { busy, usedAt }] of this.#held)
-      if (busy === 0 && (oldest === undefined || usedAt < this.#held.get(oldest)!.usedAt)) oldest = key
-    if (oldest === undefined) return false
-    this.#held.get(oldest)!.end()
-    return this.#held.delete(oldest)
-  }
-
-  #sweep(now: number): void {
-    for (const [key, { busy, usedAt, keptUntil, end }] of this.#held) {
-      if (busy > 0 || now - usedAt < this.#idleMs || now < keptUntil) continue
-      end()
-      this.#held.delete(key)
-    }
+    void this.#held.drop(keyOf(caller))
   }
 
   #worded(error: unknown): unknown {
@@ -514,6 +593,26 @@ function unreachable(error: unknown): boolean {
   return cause !== undefined || status >= 500 || status === 401 || status === 403 || status === 429
 }
 
+/** Whether a request that may have been carried out does no harm when it comes again (schema: ToolAnnotations). */
+function mayRepeat(method: string, tool: Tool | undefined): boolean {
+  if (method !== 'tools/call') return true
+  const { readOnlyHint, idempotentHint } = tool?.annotations ?? {}
+  return readOnlyHint === true || idempotentHint === true
+}
+
+/** What is held for callers is held by this. */
+const keyOf = ({ identityKey, capabilities }: Caller) => `${identityKey}\0${digest(capabilities)}`
+
+/** Hooks for what the gateway asks by itself. */
+export function unasked(signal: AbortSignal): CallHooks {
+  return {
+    notified: () => undefined,
+    asked: () => Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: 'Method not found' })),
+    takesInputRequired: false,
+    signal,
+  }
+}
+
 const digests = new WeakMap<JsonObject, string>()
 function digest(value: JsonObject): string {
   let found = digests.get(value)
@@ -535,14 +634,4 @@ function sorted(value: unknown): unknown {
       .sort()
       .map((key) => [key, sorted(value[key])]),
   )
-}
-
-/** Waits for something that others wait for too, no longer than the signal lets it. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason)
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason)
-    signal.addEventListener('abort', stop, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-  })
 }

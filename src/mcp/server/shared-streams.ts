@@ -23,7 +23,7 @@ export class SharedStreams {
   listen(key: string, hooks: ListenHooks, open: (hooks: ListenHooks) => Promise<void>): Promise<void> {
     let stream = this.#streams.get(key)
     if (!stream) {
-      stream = this.#open(open)
+      stream = this.#open(key, open)
       this.#streams.set(key, stream)
     }
     const { listeners, controller, opened } = stream
@@ -39,9 +39,13 @@ export class SharedStreams {
     return opened
   }
 
-  #open(open: (hooks: ListenHooks) => Promise<void>): Shared {
+  #open(key: string, open: (hooks: ListenHooks) => Promise<void>): Shared {
     const listeners = new Set<ListenHooks>()
     const controller = new AbortController()
+    const lose = () => {
+      if (this.#streams.get(key)?.controller === controller) this.#streams.delete(key)
+      for (const { lost } of listeners) lost()
+    }
     const opened = open({
       notified: (method, params) => {
         for (const { notified } of listeners) notified(method, params)
@@ -52,7 +56,11 @@ export class SharedStreams {
         Promise.reject(
           new ServerError({ code: errorCode.methodNotFound, message: 'There is no client that could answer.' }),
         ),
+      lost: lose,
       signal: controller.signal,
+    })
+    opened.catch(() => {
+      if (this.#streams.get(key)?.controller === controller) this.#streams.delete(key)
     })
     return { listeners, controller, opened }
   }
