@@ -5,14 +5,13 @@ import { join } from 'node:path'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { Redis } from 'ioredis'
-import { decodeJwt } from 'jose'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RedisOwners } from '../src/a2a/tasks/redis-owners.ts'
 import type { RulesInput } from '../src/config/schema.ts'
 import { MemoryKeyStore } from '../src/identity/memory-key-store.ts'
 import { RedisAuthority } from '../src/limits/redis-authority.ts'
-import { startAgent, type TestAgent } from './a2a/agent.ts'
+import { claimsOf, startAgent, type TestAgent } from './a2a/agent.ts'
 import { eventually, startGateway, type TestGateway } from './gateway.ts'
 import { freePort, upstream } from './harness.ts'
 import { publishedServer } from './mcp/stdio.ts'
@@ -203,7 +202,7 @@ describe('a budget opened with a task', () => {
     await ask('billing', 'billing', second)
     const error = await refused(() => ask('billing', 'billing', second))
     expect(error).toMatchObject({ status: 402, code: 'budget_exceeded' })
-    expect(error.message).toContain(`The budget of the tree ${decodeJwt(first).txn}, opened by alice (450 tokens)`)
+    expect(error.message).toContain(`The budget of the tree ${claimsOf(first).txn}, opened by alice (450 tokens)`)
     expect(gateways.billing.refusals.at(-1)).toMatchObject({ rule: 'a2a.tree.tokens' })
     // Another task has its own.
     const another = await tree()
@@ -250,7 +249,7 @@ describe('a budget opened with a task', () => {
     const { delegation, taskId } = await delegate('planner', 'person', planner, 'planner', more)
     await tool('planner', 'planner', delegation)
     const again = await delegate('planner', 'person', planner, 'planner', { taskId })
-    expect(decodeJwt(again.delegation)).toMatchObject({ txn: decodeJwt(delegation).txn })
+    expect(claimsOf(again.delegation)).toMatchObject({ txn: claimsOf(delegation).txn })
     const error = await refused(() => tool('planner', 'planner', again.delegation))
     expect(error.message).toMatch(/1 tool calls/)
     // Of others it is no task at all.
@@ -280,9 +279,9 @@ describe('a budget opened with a task', () => {
 describe('a caller', () => {
   test('can only lower it', async () => {
     const { first } = await tree('tool-calls=100, delegations=2, usd=50')
-    expect(decodeJwt(first).budgets).toEqual([
+    expect(claimsOf(first).budgets).toEqual([
       {
-        id: decodeJwt(first).txn,
+        id: claimsOf(first).txn,
         by: 'alice',
         usd: 1,
         tokens: 450,

@@ -89,7 +89,13 @@ afterAll(async () => {
 })
 
 /** Gives an agent a task. @returns what it was given to show */
-async function delegate(from: string, to: TestAgent, name: string, delegation?: string): Promise<string> {
+async function delegate(
+  from: string,
+  to: TestAgent,
+  name: string,
+  delegation?: string,
+  more: Record<string, string> = {},
+): Promise<string> {
   const response = await fetch(`${gateway.url}/a2a/${name}`, {
     method: 'POST',
     headers: {
@@ -97,6 +103,7 @@ async function delegate(from: string, to: TestAgent, name: string, delegation?: 
       'a2a-version': '1.0',
       'x-chaperone-key': keys[from]!,
       ...(delegation !== undefined && { 'chaperone-delegation': delegation }),
+      ...more,
     },
     body: JSON.stringify({
       jsonrpc: '2.0',
@@ -180,6 +187,30 @@ describe('a tree', () => {
     await expect(ask('planner', first, { temperature: 2 })).rejects.toMatchObject({ status: 403 })
     await ask('planner', undefined, { model: 'large', temperature: 2 })
     await expect(tool('planner', 'other_echo', first)).rejects.toThrow(/Unknown tool/)
+  })
+
+  test('is one trace, also where its agents show nothing but what was delegated to them', async () => {
+    const trace = '4bf92f3577b34da6a3ce929d0e0e4736'
+    const traceparent = `00-${trace}-00f067aa0ba902b7-01`
+    const first = await delegate('person', planner, 'planner', undefined, { traceparent, tracestate: 'acme=1' })
+    expect(planner.seen.at(-1)).toMatchObject({ traceparent, tracestate: 'acme=1' })
+    await ask('planner', first)
+    expect(sent.at(-1)?.traceparent).toBe(traceparent)
+    await tool('planner', 'every_echo', first)
+    expect(gateway.mcpRecords.find(({ method }) => method === 'tools/call')).toBeDefined()
+    expect(gateway.mcpRecords.at(-1)?.traceparent).toBe(traceparent)
+    await delegate('planner', billing, 'billing', first)
+    expect(billing.seen.at(-1)?.traceparent).toBe(traceparent)
+    expect(gateway.a2aRecords.at(-1)).toMatchObject({ traceparent, depth: 1 })
+    // What the agent says itself counts.
+    const own = `00-${trace}-aaaaaaaaaaaaaaaa-01`
+    await delegate('planner', billing, 'billing', first, { traceparent: own })
+    expect(billing.seen.at(-1)?.traceparent).toBe(own)
+    // And where nobody has begun a trace, one begins.
+    const other = await delegate('person', planner, 'planner')
+    expect(other).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01\.ey/)
+    await ask('planner', other)
+    expect(sent.at(-1)?.traceparent).toBe(other.slice(0, 55))
   })
 
   test('a token of another agent, or one that was changed, is refused; providers see none', async () => {

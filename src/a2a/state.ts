@@ -90,6 +90,7 @@ export class A2aState {
       owners: this.#owners,
       trees: new OpenTrees(this.#owners),
       callbacks,
+      sampling: rules.telemetry.sampling,
       finished: this.#options.finished ?? (() => undefined),
       report,
     }

@@ -3,6 +3,7 @@ import type { Identity } from '../identity/identity.ts'
 import type { Federation } from './federation.ts'
 import type { JsonObject } from './protocol.ts'
 import type { Caller, SessionHolder } from './server/server.ts'
+import type { TraceContext } from './trace-context.ts'
 
 /** A place where MCP clients connect, under one set of rules. */
 export interface Endpoint {
@@ -21,6 +22,8 @@ export interface Incoming {
   readonly identity: Identity
   readonly token: string | undefined
   readonly headers: ReadonlyMap<string, string>
+  /** The trace that it is part of. */
+  readonly trace: TraceContext
   readonly listener: string
   /** Length of the body, bytes. */
   readonly bytes: number
@@ -39,7 +42,7 @@ export function callerOf(
   clientInfo: JsonObject,
   sessions: SessionHolder | undefined,
 ): Caller {
-  const { identity, token, headers, listener } = incoming
+  const { identity, token, trace, listener } = incoming
   return {
     identity,
     identityKey: `${identity.kind}\0${identity.subject}\0${identity.user ?? ''}`,
@@ -47,7 +50,7 @@ export function callerOf(
     token,
     capabilities,
     clientInfo,
-    traceparent: headers.get('traceparent'),
+    trace,
     sessions,
   }
 }

@@ -56,7 +56,7 @@ const caller: Caller = {
   token: undefined,
   capabilities: {},
   clientInfo: {},
-  traceparent: undefined,
+  trace: {},
   sessions: undefined,
 }
 const signal = new AbortController().signal

@@ -17,6 +17,7 @@ import { resourceWellKnown } from './oauth/paths.ts'
 import { type ProtectedResource, protectedResourceMetadata, resourceMetadataUrl } from './oauth/protected-resource.ts'
 import { publicBase } from './oauth/public-base.ts'
 import { errorCode, type JsonRpcMessage } from './protocol.ts'
+import { traceContextOf } from './trace-context.ts'
 
 type Maybe<T> = T | Promise<T>
 
@@ -200,7 +201,7 @@ export class McpProtocol implements Protocol {
       )
       return refusal(request, error, cors)
     }
-    const incoming: Incoming = {
+    const asked = {
       requestId: request.id,
       endpoint,
       identity,
@@ -218,6 +219,7 @@ export class McpProtocol implements Protocol {
         return refusal(request, error, cors)
       }
       const handle = request.method === 'GET' ? this.#listen : this.#end
+      const incoming = { ...asked, trace: traceContextOf(request.headers) }
       return { type: 'respond', respond: (_, response) => handle.call(this, incoming, response, cors) }
     }
     if (!/^application\/json\b/i.test(request.headers.get('content-type') ?? ''))
@@ -233,6 +235,7 @@ export class McpProtocol implements Protocol {
       if (!(error instanceof McpError)) throw error
       return refusal(request, error, cors)
     }
+    const incoming: Incoming = { ...asked, trace: traceContextOf(request.headers, message) }
     const version = request.headers.get('mcp-protocol-version')
     const modern = 'method' in message && ModernFront.knows(message, version)
     const call = new DirectCall(request.id, modern ? 'modern' : 'legacy')

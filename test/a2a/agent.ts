@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { AgentCard, Role, TaskState } from '@a2a-js/sdk'
 import { AgentEvent, type AgentExecutor, DefaultRequestHandler, InMemoryTaskStore } from '@a2a-js/sdk/server'
 import { agentCardHandler, jsonRpcHandler, restHandler, UserBuilder } from '@a2a-js/sdk/server/express'
+import { decodeJwt, type JWTPayload } from 'jose'
 
 /** As much of Express as the SDK's handlers need; it comes with the SDK, without its types. */
 type App = RequestListener & { use(...handlers: unknown[]): void }
@@ -24,6 +25,11 @@ export interface TestAgent {
   /** The texts that it was sent. */
   heard: string[]
   close(): Promise<void>
+}
+
+/** What a delegation says, as an agent is given it. */
+export function claimsOf(delegation: string): JWTPayload {
+  return decodeJwt(delegation.slice(delegation.indexOf('.') + 1))
 }
 
 const text = (value: string) => ({

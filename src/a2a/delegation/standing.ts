@@ -6,6 +6,7 @@ import type { SigningKey } from '../signing-key.ts'
 import { extendChain } from './chain.ts'
 import { DelegationError } from './errors.ts'
 import { allows, intersection, type Rights } from './rights.ts'
+import { tokenIn } from './shown.ts'
 import { type Clock, type Delegation, mintDelegation } from './token.ts'
 import { amountsOf, beginTree, readBudgetHeader, resumeTree, type Tree, withinTree } from './tree.ts'
 
@@ -109,7 +110,7 @@ export class Delegations<F> {
         'a2a.agents',
       )
     try {
-      return { agent, parent: await this.#verify(token, agent) }
+      return { agent, parent: await this.#verify(tokenIn(token), agent) }
     } catch (error) {
       throw asA2a(error)
     }

@@ -9,6 +9,7 @@ import { exchange } from '../agent/exchange.ts'
 import { type A2aCall, type A2aRefusal, classify } from '../call.ts'
 import { withCallbacks } from '../callbacks.ts'
 import { delegated } from '../delegation/rights.ts'
+import { newContext, showDelegation, traceIdOf } from '../delegation/shown.ts'
 import { callerKey, type Passage, type Standing } from '../delegation/standing.ts'
 import { budgetHeader, inTree, type Tree } from '../delegation/tree.ts'
 import { A2aError } from '../errors.ts'
@@ -64,7 +65,13 @@ export class Calls {
     const headers = headersOf(request)
     const { method, rest, body } = incoming
     const call = classify({ agent: offered.agent.name, method, path: rest, headers, body })
-    const traceparent = headers.get('traceparent')
+    let traceparent = headers.get('traceparent')
+    if (traceparent === undefined || traceIdOf(traceparent) === undefined) {
+      // Nobody has begun a trace: what comes of the call is in one all the same.
+      traceparent = newContext(this.#context.sampling)
+      headers.set('traceparent', traceparent)
+      headers.delete('tracestate')
+    }
     const account = new Account(incoming, offered.agent.name, call, traceparent, this.#context.finished)
     const reply = new Reply(response, call, call.id)
     const gone = new AbortController()
@@ -227,10 +234,11 @@ export class Calls {
     }
     const { standing } = account
     if (!tree || !standing || agent.rule.callers.length === 0) return shown
-    const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(headers.get('traceparent') ?? '')?.[1]
+    const context = headers.get('traceparent') ?? ''
+    const trace = traceIdOf(context)
     const { token, delegation } = await this.#context.delegations.tokenFor(standing, agent.name, passage, tree, trace)
     account.delegation = delegation.id
-    shown.push([delegationHeader, token])
+    shown.push([delegationHeader, showDelegation(token, context)])
     return shown
   }
 }

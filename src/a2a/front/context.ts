@@ -16,6 +16,8 @@ export interface A2aContext {
   readonly owners: Owners
   readonly trees: OpenTrees
   readonly callbacks: Callbacks
+  /** The share of traces that begin here which are recorded, 0 to 1. */
+  readonly sampling: number
   finished(record: A2aRecord): void
   report(error: unknown, requestId: string): void
 }

@@ -22,12 +22,15 @@ export interface HttpConnections {
   readonly http: ListenerHttp
   /** The name of their route configuration. */
   readonly routes: string
+  /** Whether callers may show what was delegated to them. */
+  readonly delegations: boolean
   /** HTTP/1.1 and HTTP/2 on TCP, or HTTP/3 on QUIC. */
   readonly over: 'tcp' | 'quic'
 }
 
 /** The network filter that speaks HTTP with the clients of a listener. */
-export function connectionManager({ name, rule, telemetry, http, routes, over }: HttpConnections): EnvoyJson {
+export function connectionManager(connections: HttpConnections): EnvoyJson {
+  const { name, rule, telemetry, http, routes, delegations, over } = connections
   return {
     name: 'envoy.filters.network.http_connection_manager',
     typed_config: {
@@ -53,6 +56,7 @@ export function connectionManager({ name, rule, telemetry, http, routes, over }:
       normalize_path: true,
       merge_slashes: true,
       common_http_protocol_options: { headers_with_underscores_action: 'REJECT_REQUEST' },
+      ...(delegations && { early_header_mutation_extensions: [continuedTrace] }),
       request_headers_timeout: '10s',
       request_timeout: '120s',
       stream_idle_timeout: '3600s',
@@ -79,6 +83,25 @@ export const router: EnvoyJson = {
     '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
     // Nothing of x-envoy-* goes to providers or clients.
     suppress_envoy_headers: true,
+  },
+}
+
+/**
+ * An agent that knows nothing of traces still shows what it was delegated, which begins with the context of the trace that it is in
+ * (a traceparent has 55 characters). Put in place before Envoy begins its own span, it makes that a part of the same trace.
+ */
+const continuedTrace: EnvoyJson = {
+  name: 'envoy.http.early_header_mutation.header_mutation',
+  typed_config: {
+    '@type': 'type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation',
+    mutations: [
+      {
+        append: {
+          header: { key: 'traceparent', value: '%REQ(chaperone-delegation):55%' },
+          append_action: 'ADD_IF_ABSENT',
+        },
+      },
+    ],
   },
 }
 

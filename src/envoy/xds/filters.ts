@@ -17,6 +17,7 @@ export const decideHeaders: readonly string[] = [
   'content-type',
   'content-encoding',
   'traceparent',
+  'tracestate',
   'x-forwarded-client-cert',
   'chaperone-delegation',
   'anthropic-version',

@@ -27,6 +27,8 @@ export function certificatesOf(listener: string, tls: NonNullable<ListenerRule['
 /** What a listener is made of beside its own rule. */
 export interface ListenerParts {
   readonly telemetry: TelemetryRule
+  /** Whether callers may show what was delegated to them; default: not. */
+  readonly delegations?: boolean | undefined
   /** What plain HTTP makes of it; default: there is AI traffic only. */
   readonly http?: ListenerHttp | undefined
   /** Chains for connections whose TLS is not terminated here, by the server name that they ask for. */
@@ -42,10 +44,18 @@ export function listenerConfigs(
   rule: ListenerRule,
   parts: ListenerParts,
 ): readonly (readonly [name: string, listener: EnvoyJson])[] {
-  const { telemetry, http = onlyAi, passthrough = [] } = parts
+  const { telemetry, delegations = false, http = onlyAi, passthrough = [] } = parts
   const certificates = rule.tls ? certificatesOf(name, rule.tls) : []
   const manager = (over: 'tcp' | 'quic', certificate?: ListenerCertificate) =>
-    connectionManager({ name, rule, telemetry, http, routes: routesFor(http, certificate?.hosts), over })
+    connectionManager({
+      name,
+      rule,
+      telemetry,
+      http,
+      routes: routesFor(http, certificate?.hosts),
+      delegations: delegations && http.ai,
+      over,
+    })
   const servesHttp = rule.serves.some((kind) => kind !== 'passthrough')
   const common = {
     // A change beside the filter chains makes Envoy drain the old connections, which ask for the old routes.

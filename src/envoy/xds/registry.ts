@@ -17,6 +17,7 @@ import { file_envoy_extensions_filters_http_router_v3_router } from '#gen/envoy/
 import { file_envoy_extensions_filters_http_upstream_codec_v3_upstream_codec } from '#gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js'
 import { file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector } from '#gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js'
 import { file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager } from '#gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js'
+import { file_envoy_extensions_http_early_header_mutation_header_mutation_v3_header_mutation } from '#gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js'
 import { file_envoy_extensions_load_balancing_policies_override_host_v3_override_host } from '#gen/envoy/extensions/load_balancing_policies/override_host/v3/override_host_pb.js'
 import { file_envoy_extensions_load_balancing_policies_round_robin_v3_round_robin } from '#gen/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb.js'
 import { file_envoy_extensions_resource_monitors_downstream_connections_v3_downstream_connections } from '#gen/envoy/extensions/resource_monitors/downstream_connections/v3/downstream_connections_pb.js'
@@ -39,6 +40,7 @@ const registry = createRegistry(
   file_envoy_extensions_filters_http_upstream_codec_v3_upstream_codec,
   file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector,
   file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager,
+  file_envoy_extensions_http_early_header_mutation_header_mutation_v3_header_mutation,
   file_envoy_extensions_load_balancing_policies_override_host_v3_override_host,
   file_envoy_extensions_load_balancing_policies_round_robin_v3_round_robin,
   file_envoy_extensions_resource_monitors_downstream_connections_v3_downstream_connections,

@@ -78,6 +78,7 @@ export function envoyConfig(
       ...Object.entries(rules.listeners).flatMap(([name, rule]) =>
         listenerConfigs(name, rule, {
           telemetry: rules.telemetry,
+          delegations: Object.keys(rules.a2a.agents).length > 0,
           http: http.listeners.get(name),
           passthrough: http.passthrough.get(name),
         }),

@@ -6,12 +6,7 @@ import type { Routed } from '../federation.ts'
 import type { JsonObject, JsonRpcRequest } from '../protocol.ts'
 
 /** Keeps the account of one request, and gives its record when it is done. */
-export function account(
-  context: McpContext,
-  incoming: Incoming,
-  era: 'legacy' | 'modern',
-  { method, params }: JsonRpcRequest,
-) {
+export function account(context: McpContext, incoming: Incoming, era: 'legacy' | 'modern', { method }: JsonRpcRequest) {
   let routed: Routed | undefined
   let toolError: boolean | undefined
   let told = false
@@ -24,7 +19,7 @@ export function account(
   }) => {
     if (told) return
     told = true
-    const { requestId, endpoint, identity, listener, arrived, headers } = incoming
+    const { requestId, endpoint, identity, listener, arrived, trace } = incoming
     const { kind, subject, user, team, organization, key } = identity
     const args = routed?.params.arguments
     const durationMs = performance.now() - arrived
@@ -40,7 +35,7 @@ export function account(
       ...outcome,
       startMs: Date.now() - durationMs,
       durationMs,
-      traceparent: traceparentIn(params) ?? headers.get('traceparent'),
+      traceparent: trace.traceparent,
     })
   }
   return {
@@ -61,10 +56,4 @@ export function account(
       })
     },
   }
-}
-
-/** The trace that the client says its request is part of (2026-07-28, OpenTelemetry trace context). */
-function traceparentIn(params: JsonObject | undefined): string | undefined {
-  const said = isObject(params?._meta) ? params._meta.traceparent : undefined
-  return typeof said === 'string' && /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(said) ? said : undefined
 }

@@ -243,7 +243,7 @@ class CarriedExchange implements Exchange {
     const named = new Set<string>()
     for (const [name, value] of headers) {
       // Envoy's own span is the one that the server's is to join.
-      if (name === 'traceparent') continue
+      if (name === 'traceparent' || name === 'tracestate') continue
       named.add(name)
       set.push([name, value])
     }

@@ -23,6 +23,7 @@ import { StreamEnded } from '../server/position.ts'
 import { unasked } from '../server/server.ts'
 import { askTask } from '../tasks/client-tasks.ts'
 import { isTaskMethod, type Tasks } from '../tasks/tasks.ts'
+import { withTraceContext } from '../trace-context.ts'
 import { account } from './account.ts'
 import { approvalRequest, cannotAsk, mustApprove } from './approval.ts'
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
@@ -312,7 +313,8 @@ export class LegacyFront {
         return
       }
       const { _meta, ...rest } = params
-      const own = { ...rest, ...(isObject(_meta) && { _meta }) }
+      const told = withTraceContext(isObject(_meta) ? _meta : undefined, incoming.trace)
+      const own = { ...rest, ...(told && { _meta: told }) }
       if (method === 'tasks/list') {
         const admitted = await this.#context.admit(incoming, method, undefined)
         try {

@@ -23,6 +23,7 @@ import { nameIn } from '../server/modern-link.ts'
 import { mirroredIn } from '../server/param-headers.ts'
 import type { Caller } from '../server/server.ts'
 import { isTaskMethod, type Tasks } from '../tasks/tasks.ts'
+import { withTraceContext } from '../trace-context.ts'
 import { account } from './account.ts'
 import { approvalRequest, cannotAsk, mustApprove } from './approval.ts'
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
@@ -181,7 +182,8 @@ export class ModernFront {
     const { federation, cacheMs } = incoming.endpoint
     if (method === 'resources/subscribe' || method === 'resources/unsubscribe') throw methodNotFound(method)
     const { inputResponses, requestState, _meta, ...asked } = params
-    const own: JsonObject = { ...asked, ...(isObject(_meta) && { _meta: forServer(_meta) }) }
+    const told = withTraceContext(isObject(_meta) ? forServer(_meta) : undefined, incoming.trace)
+    const own: JsonObject = { ...asked, ...(told && { _meta: told }) }
     const state = this.#state(incoming, requestState)
     const digest = digestOf(method, asked)
     if (state && state.d !== digest) throw badState()

@@ -5,6 +5,7 @@ import type { Identity } from '../../identity/identity.ts'
 import { isObject } from '../../json.ts'
 import { CredentialsRefused, McpError, ServerError, ServerUnavailable, SessionLost } from '../errors.ts'
 import { errorCode, type JsonObject, type Tool, tasksExtension } from '../protocol.ts'
+import type { TraceContext } from '../trace-context.ts'
 import { abortable } from './abortable.ts'
 import { ConnectionFailed } from './carrier.ts'
 import type { Channel } from './channel.ts'
@@ -31,7 +32,7 @@ export interface Caller {
   readonly token: string | undefined
   readonly capabilities: JsonObject
   readonly clientInfo: JsonObject
-  readonly traceparent: string | undefined
+  readonly trace: TraceContext
   /** The sessions with servers that the client's own session holds; undefined: the client has no session. */
   readonly sessions: SessionHolder | undefined
 }
@@ -422,13 +423,13 @@ export class McpServer {
   }
 
   async #client(caller: Caller): Promise<ClientSide> {
-    const { capabilities, clientInfo, traceparent } = caller
+    const { capabilities, clientInfo, trace } = caller
     const shown = await this.credentials.headers(caller)
     return {
       capabilities,
       ...(caller.sessions && { modernCapabilities: withTasks(capabilities) }),
       clientInfo,
-      headers: traceparent === undefined ? shown : [...shown, ['traceparent', traceparent] as const],
+      headers: trace.traceparent === undefined ? shown : [...shown, ...Object.entries(trace)],
     }
   }
 
