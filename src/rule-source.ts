@@ -5,8 +5,15 @@ import type { Revision } from './store/revision.ts'
 import { RuleFollower } from './store/rule-follower.ts'
 import type { RuleStore } from './store/rule-store.ts'
 
+/** Where rules are from, for the log and for what is told of decisions. */
+export interface RulesOrigin {
+  readonly file?: string
+  readonly revision?: number
+  readonly author?: string
+}
+
 /** Puts rules into force. @returns why they cannot be, in one line, or undefined; the whole is in the log */
-export type PutIntoForce = (files: readonly RuleFile[], from: object) => Promise<string | undefined>
+export type PutIntoForce = (files: readonly RuleFile[], from: RulesOrigin) => Promise<string | undefined>
 
 /** Where changed rules come from while the service runs. */
 export interface RuleSource {

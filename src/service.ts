@@ -16,7 +16,7 @@ import { ToolPins } from './mcp/pins/tool-pins.ts'
 import { checkExpressions } from './policy/check.ts'
 import { makeProcessKeys, type ProcessKeys, readProcessKeys, writeProcessKeys } from './process-keys.ts'
 import { validateRuleFiles } from './rule-check.ts'
-import type { RuleSource } from './rule-source.ts'
+import type { RuleSource, RulesOrigin } from './rule-source.ts'
 import { Incumbent } from './takeover/incumbent.ts'
 import type { Predecessor } from './takeover/predecessor.ts'
 import type { UpstreamHealth } from './telemetry/metrics.ts'
@@ -25,6 +25,8 @@ import { UsageRecorder } from './usage/usage-recorder.ts'
 
 export interface ServiceOptions {
   rules: Rules
+  /** The number of their revision, where they come from a store. */
+  revision?: number | undefined
   /** Where changed rules come from. Absent: the rules stay as they are. */
   source?: RuleSource | undefined
   /** Keys and counts; closed with the service. */
@@ -63,6 +65,8 @@ export class Service {
   readonly #pins: ToolPins
   readonly #pinWatch: () => void
   #watch: { stop(): void } | undefined
+  /** Which revision rules are, where they come from a store. */
+  readonly #revisions = new WeakMap<Rules, number>()
   #stopping = false
   readonly #keys: ProcessKeys
   #incumbent: Incumbent | undefined
@@ -73,6 +77,7 @@ export class Service {
     this.#options = options
     const { predecessor } = options
     this.#keys = predecessor ? readProcessKeys(predecessor.inheritance.keys) : makeProcessKeys()
+    if (options.revision !== undefined) this.#revisions.set(options.rules, options.revision)
     this.#secrets = new SecretStore({ report: (error) => this.telemetry.report(error, '') })
     this.telemetry = new Telemetry(options.rules.telemetry, {
       upstreams: () => upstreams(this.gateway.health),
@@ -142,6 +147,7 @@ export class Service {
           },
           report: (error, requestId) => this.telemetry.report(error, requestId),
           cost: ({ provider }, model, usage) => prices.cost(provider, model, usage),
+          revision: this.#revisions.get(rules),
         }
       },
       pins: this.#pins,
@@ -293,7 +299,7 @@ export class Service {
    * Puts changed rules into force. Whatever is wrong with them, the rules before stay.
    * @param from where they are from, for the log
    */
-  async #put(files: readonly RuleFile[], from: object): Promise<string | undefined> {
+  async #put(files: readonly RuleFile[], from: RulesOrigin): Promise<string | undefined> {
     const { log, metrics } = this.telemetry
     const loaded = loadRuleSet(files, checkExpressions)
     if ('diagnostics' in loaded) {
@@ -304,6 +310,7 @@ export class Service {
       )
       return 'they are wrong'
     }
+    if (from.revision !== undefined) this.#revisions.set(loaded.rules, from.revision)
     try {
       const outcome = await this.gateway.apply(loaded.rules)
       metrics.ruleChange(outcome.type)

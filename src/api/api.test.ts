@@ -9,8 +9,8 @@ import { MemoryKeyStore } from '../identity/memory-key-store.ts'
 import { MemoryRuleStore } from '../store/memory-rule-store.ts'
 import { rulesNamed, validate } from '../store/testing.ts'
 import { recordOf } from '../telemetry/testing.ts'
-import { finishedEntry } from '../usage/entry.ts'
 import { MemoryBooks } from '../usage/memory-books.ts'
+import { batchOf } from '../usage/testing.ts'
 import type { AuditEntry } from './context.ts'
 import { startApi } from './server.ts'
 
@@ -27,7 +27,7 @@ beforeEach(async () => {
   audits = []
   reports = []
   const books = new MemoryBooks()
-  await books.write({ sidecar: 's', sequence: 1, entries: [finishedEntry(recordOf({ requestId: 'r1' }))] })
+  await books.write(batchOf([recordOf({ requestId: 'r1' })]))
   api = await startApi({
     address: '127.0.0.1',
     port: 0,

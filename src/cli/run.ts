@@ -54,6 +54,7 @@ export async function run(
     refused.catch(() => undefined)
     service = new Service({
       rules: loaded.rules,
+      revision: loaded.revision,
       source: loaded.source,
       backend: loaded.backend,
       api: apiAddress(options.api, process.env),

@@ -47,7 +47,7 @@ export async function serve(options: ServeOptions): Promise<number> {
         'There are no rules and no provider keys. Write a chaperone.yaml (see examples/) or set OPENAI_API_KEY.',
       )
     }
-    const { rules, warnings, source, backend } = await begin(
+    const { rules, revision, warnings, source, backend } = await begin(
       { ...options, slot, taken },
       process.env,
       noRules,
@@ -57,6 +57,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     const { socket, transport } = options
     service = new Service({
       rules,
+      revision,
       source,
       backend,
       api: apiAddress(options.api, process.env),

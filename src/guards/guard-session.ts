@@ -43,7 +43,7 @@ export class Session implements GuardSession {
   readonly #events: GuardEvents
   readonly #request: Side
   readonly #response: Side
-  readonly #alerted = new Set<string>()
+  readonly findings = new Set<string>()
 
   constructor(guards: readonly Compiled[], facts: Facts, events: GuardEvents) {
     this.#facts = facts
@@ -94,9 +94,9 @@ export class Session implements GuardSession {
   }
 
   readonly #found: Found = (guard, label, action) => {
-    const id = `${guard} ${label} ${action}`
-    if (this.#alerted.has(id)) return
-    this.#alerted.add(id)
+    const finding = `guards.${guard} ${action} ${label}`
+    if (this.findings.has(finding)) return
+    this.findings.add(finding)
     this.#events.alert(guard, label, action, this.#facts)
   }
 

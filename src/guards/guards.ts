@@ -4,6 +4,8 @@ export interface GuardSession {
   readonly onRequest: boolean
   /** Whether any of them looks at completions, or restores in them what was masked. */
   readonly onResponse: boolean
+  /** What was found so far, a kind once: `guards.private mask EMAIL`. */
+  readonly findings: Iterable<string>
   /**
    * Looks at the texts of a request.
    * @returns the texts as they may go on, in the same order

@@ -102,7 +102,7 @@ export function issueKey(request: NewKey, nowMs: number): { key: StoredKey; text
   refusePast(parsed.data.expiresAt, nowMs)
   const id = newKeyId()
   const text = newKeyText(id)
-  const key = { ...parsed.data, id, createdAt: nowMs, lastFour: text.slice(-4), hash: hexHash(text) }
+  const key = { ...parsed.data, id, createdAt: nowMs, lastFour: text.slice(-4), hash: keyHash(text) }
   return { key: inOrder(key), text }
 }
 
@@ -124,7 +124,7 @@ export function rotateKey(key: StoredKey, rotation: Rotation, nowMs: number): { 
   return {
     key: inOrder({
       ...key,
-      hash: hexHash(text),
+      hash: keyHash(text),
       lastFour: text.slice(-4),
       rotatedAt: nowMs,
       rotatedFrom: key.lastFour,
@@ -162,7 +162,7 @@ function inOrder(key: StoredKey): StoredKey {
 }
 
 function hexHash(text: string): string {
-  return keyHash(text).toString('hex')
+  return keyHash(text)
 }
 
 function refusePast(expiresAt: number | undefined, nowMs: number): void {

@@ -1,14 +1,11 @@
-import { timingSafeEqual } from 'node:crypto'
 import { type KeyRecord, publicRecord, type StoredKey } from './key-record.ts'
 import type { KeyDirectory, KeyPage, KeyQuery, KeyRefusal } from './key-store.ts'
 import { KeyStoreError } from './key-store-error.ts'
-import { isIntact, keyHash, keyIdOf } from './key-text.ts'
+import { isIntact, keyHash, keyIdOf, sameHash } from './key-text.ts'
 
 interface Entry {
   readonly key: StoredKey
   readonly record: KeyRecord
-  readonly hash: Buffer
-  readonly previousHash: Buffer | undefined
 }
 
 /** All keys in memory: what every store verifies against and lists from. */
@@ -32,8 +29,9 @@ export class KeyTable implements KeyDirectory {
     const entry = this.#entries.get(id)
     if (!entry) return isIntact(text) ? 'unknown' : 'malformed'
     const hash = keyHash(text)
-    const current = timingSafeEqual(hash, entry.hash)
-    if (!current && !(entry.previousHash && timingSafeEqual(hash, entry.previousHash)))
+    const { previousHash } = entry.key
+    const current = sameHash(hash, entry.key.hash)
+    if (!current && !(previousHash !== undefined && sameHash(hash, previousHash)))
       return isIntact(text) ? 'wrong' : 'malformed'
     const { record } = entry
     // Whatever its moment says: a revocation by a clock that is ahead counts at once.
@@ -119,8 +117,6 @@ function entryOf(key: StoredKey): Entry {
   return {
     key,
     record: Object.freeze(publicRecord(key)),
-    hash: Buffer.from(key.hash, 'hex'),
-    previousHash: key.previousHash === undefined ? undefined : Buffer.from(key.previousHash, 'hex'),
   }
 }
 

@@ -61,10 +61,18 @@ export function isIntact(text: string): boolean {
 /**
  * What is stored instead of a key. One SHA-256 is enough: slow, salted hashes make the guessing of people's passwords
  * expensive, and 256 random bits cannot be guessed at any speed. The hash covers the whole text, and so binds the id.
- * @returns 32 bytes
+ * @returns 64 hexadecimal digits
  */
-export function keyHash(text: string): Buffer {
-  return hash('sha256', text, 'buffer')
+export function keyHash(text: string): string {
+  return hash('sha256', text, 'hex')
+}
+
+/** Whether two hashes are the same, in a time that does not tell where they differ. */
+export function sameHash(a: string, b: string): boolean {
+  if (a.length !== b.length) return false
+  let difference = 0
+  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i)
+  return difference === 0
 }
 
 /** CRC-32 in base62: 62^6 > 2^32. */

@@ -11,6 +11,8 @@ export interface Use {
 
 /** What was reserved for one request. */
 export interface Ticket {
+  /** The limits and budgets that count it, by their paths: `limits.rpm`. */
+  readonly rules: readonly string[]
   /** Gives back what was reserved, slots included, and counts what was used. Only the first call does anything. */
   settle(used: Use): void
 }

@@ -149,6 +149,10 @@ class Attempt implements Ticket {
     return { type: 'admitted', ticket: this, headers, deadline: this.deadline }
   }
 
+  get rules(): readonly string[] {
+    return this.#rules.map(({ path }) => path)
+  }
+
   settle(used: Use): void {
     if (this.#settled) return
     this.#settled = true

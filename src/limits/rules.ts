@@ -13,6 +13,8 @@ export type MeterSection = 'limit' | 'budget' | 'tree'
 /** A limit or a budget, ready to be asked for each request. */
 export interface CompiledMeterRule {
   readonly name: string
+  /** `limits.rpm`, `budgets.team`. */
+  readonly path: string
   readonly section: MeterSection
   readonly kind: MeterKind
   readonly period: Period
@@ -63,6 +65,7 @@ export function compileLimit(name: string, rule: LimitRule, compile: CompileExpr
   const amount = rule.requests ?? rule.tokens ?? rule.concurrent ?? 0
   return {
     name,
+    path: `limits.${name}`,
     section: 'limit',
     kind,
     period: kind === 'concurrent' ? 'now' : (rule.per ?? 'minute'),
@@ -76,6 +79,7 @@ export function compileBudget(name: string, rule: BudgetRule, compile: CompileEx
   const usd = rule.usd !== undefined
   return {
     name,
+    path: `budgets.${name}`,
     section: 'budget',
     kind: usd ? 'usd' : 'tokens',
     period: rule.per,

@@ -182,7 +182,7 @@ describe('room', () => {
   const settled: Use[] = []
   const admitted = (): Admission => ({
     type: 'admitted',
-    ticket: { settle: (use) => void settled.push(use) },
+    ticket: { rules: [], settle: (use) => void settled.push(use) },
     headers: [],
   })
   const downgrade: Admission = { type: 'downgrade', model: 'm', budget: 'monthly' }

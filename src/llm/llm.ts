@@ -27,6 +27,15 @@ function then<T, R>(value: Maybe<T>, next: (value: T) => Maybe<R>): Maybe<R> {
   return value instanceof Promise ? value.then(next) : next(value)
 }
 
+/** What is known of a call so far, for the record of a refusal. */
+interface Trail {
+  /** The model's name as the client wrote it. */
+  asked?: string
+  /** The rules that had a part in it. */
+  readonly rules: string[]
+  session?: GuardSession | undefined
+}
+
 /** A call whose caller is known, on its way to a plan. */
 interface Ask {
   readonly request: AgentRequest
@@ -36,6 +45,7 @@ interface Ask {
   readonly json: JsonObject
   /** The model's name as the client wrote it. */
   readonly asked: string
+  readonly trail: Trail
 }
 
 /** The LLM APIs under one set of rules. */
@@ -81,12 +91,15 @@ export class LlmProtocol implements Protocol {
   ): Maybe<Decision> {
     switch (endpoint.type) {
       case 'call': {
+        const trail: Trail = { rules: [] }
         const refused = (error: unknown): Decision => {
           if (!(error instanceof ApiError)) throw error
-          return this.#refuse(request, endpoint.format, error, { operation, ...caller })
+          const rules = [...trail.rules, ...(trail.session?.findings ?? [])]
+          const { asked: requestModel } = trail
+          return this.#refuse(request, endpoint.format, error, { operation, ...caller, requestModel, rules })
         }
         try {
-          const decision = this.#call(request, endpoint, caller, identity)
+          const decision = this.#call(request, endpoint, caller, identity, trail)
           return decision instanceof Promise ? decision.catch(refused) : decision
         } catch (error) {
           return refused(error)
@@ -110,10 +123,11 @@ export class LlmProtocol implements Protocol {
     return localError(format, unknownModel(name, format), request.id)
   }
 
-  #call(request: AgentRequest, call: Call, caller: Caller, identity: Identity): Maybe<Decision> {
+  #call(request: AgentRequest, call: Call, caller: Caller, identity: Identity, trail: Trail): Maybe<Decision> {
     const json = readBody(request)
     const asked = modelName(call, json)
-    const ask: Ask = { request, call, caller, identity, json, asked }
+    trail.asked = asked
+    const ask: Ask = { request, call, caller, identity, json, asked, trail }
     const name = this.#rules.alias(asked)
     const model = this.#model(ask, name)
     const governance = this.#governance
@@ -122,8 +136,10 @@ export class LlmProtocol implements Protocol {
     const facts = factsOf(ask, name, governance)
     const verdict = governance.policies.decide(facts)
     if (verdict.effect === 'deny') throw notAllowed(verdict)
-    const decorated = this.#rules.prompts.apply(call.format, json, facts)
+    if (verdict.policy !== undefined) trail.rules.push(`policies.rules.${verdict.policy}`)
+    const decorated = this.#rules.prompts.apply(call.format, json, facts, trail.rules)
     const session = governance.guards.session(facts)
+    trail.session = session
     const guarded = session ? guardRequest(session, call.format, decorated) : decorated
     return then(guarded, (edited) => this.#admit(ask, edited, session, facts, model))
   }
@@ -138,7 +154,7 @@ export class LlmProtocol implements Protocol {
   ): Maybe<Decision> {
     const { request, call } = ask
     const client = new ParsedRequest(call, facts.model, request, ask.json, json, ask.identity)
-    if (!this.#governance.metered(ask.identity)) return this.#plan(ask, client, model, { session })
+    if (!this.#governance.metered(ask.identity)) return this.#plan(ask, client, model, { session, rules: ask.trail.rules })
     const admission = this.#governance.admit(
       facts,
       () => estimateOf(client, model, this.#context),
@@ -153,7 +169,8 @@ export class LlmProtocol implements Protocol {
             error: notAdmitted(outcome.deadline.refusal),
           }
           try {
-            return this.#plan(ask, client, model, { session, ticket, headers, deadline, downgraded })
+            const { rules } = ask.trail
+            return this.#plan(ask, client, model, { session, ticket, headers, deadline, downgraded, rules })
           } catch (error) {
             ticket.settle({ tokens: 0, nanoUsd: 0 })
             throw error
@@ -230,6 +247,7 @@ export class LlmProtocol implements Protocol {
       status: error.status,
       code: error.code ?? error.type,
       rule: error.rule,
+      revision: this.#context.revision,
     })
     return { type: 'answer', answer: localError(format, error, request.id) }
   }

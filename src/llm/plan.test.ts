@@ -255,7 +255,7 @@ describe('what was reserved is settled once', () => {
   /** A plan under a budget, and what it was settled with. */
   async function metered(path: string, request: JsonObject, usd?: (tokens: number) => number) {
     const settled: Use[] = []
-    const ticket: Ticket = { settle: (used) => void settled.push(used) }
+    const ticket: Ticket = { rules: ['limits.rpm'], settle: (used) => void settled.push(used) }
     const bench = new Bench(three, {
       admit: () => ({ type: 'admitted', ticket, headers: [['x-ratelimit-limit', '5']] }),
       ...(usd && {

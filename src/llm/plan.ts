@@ -21,6 +21,8 @@ export interface LlmContext {
   /** Told of what the operator should know. */
   report(error: unknown, requestId: string): void
   cost(target: Target, model: string, usage: Usage): Cost | undefined
+  /** The revision of the rules, where they come from a store. */
+  readonly revision?: number | undefined
 }
 
 /** What a request's rules have to do with its answer. */
@@ -35,6 +37,8 @@ export interface Governed {
   deadline?: { readonly endsAt: number; readonly error: ApiError } | undefined
   /** The budget that put another model in the place of the one asked for. */
   downgraded?: string | undefined
+  /** The rules that had a part in it before limits were asked, by their paths. */
+  rules?: readonly string[] | undefined
 }
 
 /** The response header that lists the targets a request was tried on, with what each said. */
@@ -270,6 +274,8 @@ export class LlmPlan implements Plan {
       requestModel: this.#asked,
       caller: this.#caller,
       downgraded: this.#governed.downgraded,
+      rules: partsOf(this.#governed),
+      revision: this.#context.revision,
       provider: target?.provider.name,
       providerType: target?.provider.type,
       targetModel: model,
@@ -295,6 +301,12 @@ export class LlmPlan implements Plan {
       traceparent: this.#traceparent,
     }
   }
+}
+
+/** The rules that had a part in a request, in the order they were asked. */
+function partsOf({ rules, session, ticket }: Governed): readonly string[] | undefined {
+  if (!rules && !ticket) return undefined
+  return [...(rules ?? []), ...(session?.findings ?? []), ...(ticket?.rules ?? [])]
 }
 
 function outcomeOf(attempt: Attempt): string {

@@ -25,13 +25,15 @@ export class Prompts {
 
   /**
    * @param body a client's request
+   * @param applied gets the paths of the rules that apply
    * @returns the request as the rules want it; the same object where they want nothing
    * @throws {ApiError} 400 for a parameter that is not allowed
    */
-  apply(format: ClientFormat, body: JsonObject, facts: Facts): JsonObject {
+  apply(format: ClientFormat, body: JsonObject, facts: Facts, applied: string[] = []): JsonObject {
     let edited = body
     for (const { name, rule, applies } of this.#prompts) {
       if (applies && !applies(facts)) continue
+      applied.push(`prompts.${name}`)
       if (rule.allowParameters) refuseOthers(name, rule.allowParameters, format, body)
       edited = withParameters(format, edited, rule)
       if (rule.prepend !== undefined || rule.append !== undefined) edited = withSystem(format, edited, rule)

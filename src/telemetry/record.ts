@@ -14,6 +14,10 @@ export interface RequestRecord {
   readonly caller?: Caller | undefined
   /** The budget that put another model in the place of the one asked for. */
   readonly downgraded?: string | undefined
+  /** The rules that had a part in it, in the order they were asked; `DecisionEntry` says how they are written. */
+  readonly rules?: readonly string[] | undefined
+  /** The revision of the rules, where they come from a store. */
+  readonly revision?: number | undefined
   /** The target that answered, or that was tried last. */
   readonly provider?: string | undefined
   readonly providerType?: string | undefined
@@ -76,6 +80,12 @@ export interface RefusalRecord extends Omit<Caller, 'subject'> {
   readonly code: string
   /** The rule that refused, by its path; undefined: the request itself was wrong. */
   readonly rule: string | undefined
+  /** The model the client asked for, where that is known. */
+  readonly requestModel?: string | undefined
+  /** The rules that had a part in it before, in the order they were asked. */
+  readonly rules?: readonly string[] | undefined
+  /** The revision of the rules, where they come from a store. */
+  readonly revision?: number | undefined
 }
 
 /** A finished MCP request, for the log, the metrics and the trace. Free of content. */

@@ -1,14 +1,15 @@
-import type { DecisionEntry, Entry } from './entry.ts'
-import type { UsageQuery, UsageRow } from './rollup.ts'
+import type { DecisionEntry } from './entry.ts'
+import type { Rollup, UsageQuery, UsageRow } from './rollup.ts'
 
-/** A numbered piece of one sidecar's entries: however often it is told, it is counted once. */
+/** A numbered piece of what one sidecar has to tell: however often it is told, it is counted once. */
 export interface Batch {
   readonly sidecar: string
   /** Rises by one with each batch of the sidecar. */
   readonly sequence: number
-  readonly entries: readonly Entry[]
-  /** The same as lines (`lineOf`), where they are at hand. */
-  readonly lines?: Uint8Array | undefined
+  /** Its entries (`lineOf`). */
+  readonly lines: Uint8Array
+  /** What they add up to, by day. */
+  readonly days: ReadonlyMap<string, Rollup>
 }
 
 /** Where usage and decisions are kept. */

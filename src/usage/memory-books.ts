@@ -1,8 +1,21 @@
 import type { Batch, Books } from './books.ts'
 import type { DecisionEntry } from './entry.ts'
-import { addTo, dayOf, daysOf, type Rollup, summarize, type UsageQuery, type UsageRow } from './rollup.ts'
+import { readLine } from './entry-line.ts'
+import {
+  counters,
+  countsOf,
+  daysOf,
+  groupOf,
+  type Rollup,
+  readGroup,
+  rollupOf,
+  summarize,
+  type UsageQuery,
+  type UsageRow,
+} from './rollup.ts'
 
-const mostDecisions = 10_000
+/** Of the last decisions, so much text is kept: some 20,000 of them. */
+const mostBytes = 10 * 1024 * 1024
 const mostDays = 62
 /** Groups of one day; more are added to nobody's. */
 const mostGroups = 50_000
@@ -10,24 +23,18 @@ const mostGroups = 50_000
 /** Usage and decisions in this process's memory: the last days and decisions, gone with the process. */
 export class MemoryBooks implements Books {
   readonly #days = new Map<string, Rollup>()
-  readonly #decisions: DecisionEntry[] = []
+  /** Decisions are rarely asked for: until then they are the text that came. */
+  readonly #lines: Uint8Array[] = []
+  #bytes = 0
   readonly #last = new Map<string, number>()
 
-  write({ sidecar, sequence, entries }: Batch): Promise<void> {
+  write({ sidecar, sequence, lines, days }: Batch): Promise<void> {
     if (sequence <= (this.#last.get(sidecar) ?? 0)) return Promise.resolve()
     this.#last.set(sidecar, sequence)
-    for (const { usage, decision } of entries) {
-      this.#decisions.push(decision)
-      if (!usage) continue
-      const rollup = this.#day(dayOf(usage.time))
-      addTo(
-        rollup,
-        rollup.size < mostGroups
-          ? usage
-          : { ...usage, user: undefined, key: undefined, model: '(others)', team: usage.team },
-      )
-    }
-    if (this.#decisions.length > 2 * mostDecisions) this.#decisions.splice(0, this.#decisions.length - mostDecisions)
+    this.#lines.push(lines)
+    this.#bytes += lines.length
+    while (this.#bytes > mostBytes && this.#lines.length > 1) this.#bytes -= this.#lines.shift()!.length
+    for (const [day, rollup] of days) this.#add(day, rollup)
     return Promise.resolve()
   }
 
@@ -40,21 +47,42 @@ export class MemoryBooks implements Books {
   }
 
   decision(requestId: string): Promise<DecisionEntry | undefined> {
-    return Promise.resolve(this.#decisions.findLast((decision) => decision.requestId === requestId))
+    for (const decision of this.#newestFirst(requestId))
+      if (decision.requestId === requestId) return Promise.resolve(decision)
+    return Promise.resolve(undefined)
   }
 
   decisions({ limit, refusedOnly = false }: { limit: number; refusedOnly?: boolean }): Promise<DecisionEntry[]> {
-    const wanted = refusedOnly ? this.#decisions.filter(({ attempts }) => attempts === undefined) : this.#decisions
-    return Promise.resolve(wanted.slice(-limit).reverse())
+    const found: DecisionEntry[] = []
+    for (const decision of this.#newestFirst()) {
+      if (found.length >= limit) break
+      if (!refusedOnly || decision.attempts === undefined) found.push(decision)
+    }
+    return Promise.resolve(found)
   }
 
-  #day(day: string): Rollup {
-    let rollup = this.#days.get(day)
-    if (!rollup) {
-      rollup = new Map()
-      this.#days.set(day, rollup)
-      if (this.#days.size > mostDays) this.#days.delete([...this.#days.keys()].sort()[0]!)
-    }
-    return rollup
+  /** @param word what those looked for hold */
+  *#newestFirst(word = ''): Iterable<DecisionEntry> {
+    for (const lines of this.#lines.toReversed())
+      for (const line of Buffer.from(lines).toString().split('\n').reverse()) {
+        const entry = line.includes(word) ? readLine(line) : undefined
+        if (entry) yield entry
+      }
   }
+
+  #add(day: string, rollup: Rollup): void {
+    const own = rollupOf(this.#days, day)
+    if (this.#days.size > mostDays) this.#days.delete([...this.#days.keys()].sort()[0]!)
+    for (const [group, amounts] of rollup) {
+      const full = own.size >= mostGroups && !own.has(group)
+      const counts = countsOf(own, full ? otherOf(group) : group)
+      for (const counter of counters) counts[counter] += amounts[counter]
+    }
+  }
+}
+
+/** What the rest of a day is counted as when there are too many groups. */
+function otherOf(group: string): string {
+  const { organization, team } = readGroup(group) ?? {}
+  return groupOf({ organization: organization ?? '', team: team ?? '', model: '(others)' })
 }

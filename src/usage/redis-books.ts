@@ -1,12 +1,11 @@
 import type { Cluster, Redis } from 'ioredis'
 import { z } from 'zod'
 import type { Batch, Books } from './books.ts'
-import { type DecisionEntry, lineOf } from './entry.ts'
+import type { DecisionEntry } from './entry.ts'
 import {
-  addTo,
   type Counter,
   counters,
-  dayOf,
+  countsOf,
   daysOf,
   type Rollup,
   summarize,
@@ -30,11 +29,11 @@ const page = 1_000
  */
 const script = `
 if tonumber(ARGV[1]) <= tonumber(redis.call('GET', KEYS[3]) or '0') then return 0 end
-for usage, decision in string.gmatch(ARGV[2], '([^\\t\\n]*)\\t([^\\n]*)\\n') do
-  if usage ~= '' then
-    redis.call('XADD', KEYS[1], '*', 'e', usage)
+for kind, entry in string.gmatch(ARGV[2], '([+-])([^\\n]*)\\n') do
+  if kind == '+' then
+    redis.call('XADD', KEYS[1], '*', 'e', entry)
   end
-  redis.call('XADD', KEYS[2], '*', 'e', decision)
+  redis.call('XADD', KEYS[2], '*', 'e', entry)
 end
 redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ${mostUsage})
 redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', ${mostDecisions})
@@ -72,18 +71,7 @@ export class RedisBooks implements Books {
     this.#prefix = `chaperone:{${tenant}}:`
   }
 
-  async write({ sidecar, sequence, entries, lines }: Batch): Promise<void> {
-    const days = new Map<string, Rollup>()
-    for (const { usage } of entries) {
-      if (!usage) continue
-      const day = dayOf(usage.time)
-      let rollup = days.get(day)
-      if (!rollup) {
-        rollup = new Map()
-        days.set(day, rollup)
-      }
-      addTo(rollup, usage)
-    }
+  async write({ sidecar, sequence, lines, days }: Batch): Promise<void> {
     const keys = [
       `${this.#prefix}usage`,
       `${this.#prefix}decisions`,
@@ -98,8 +86,14 @@ export class RedisBooks implements Books {
       )
       return [pairs.length / 2, ...pairs]
     })
-    const text = lines ? (lines as Buffer) : entries.map(lineOf).join('')
-    await this.#client.eval(script, keys.length, ...keys, sequence, text, ...amounts)
+    await this.#client.eval(
+      script,
+      keys.length,
+      ...keys,
+      sequence,
+      Buffer.from(lines.buffer, lines.byteOffset, lines.length),
+      ...amounts,
+    )
   }
 
   async usage(query: UsageQuery): Promise<UsageRow[]> {
@@ -150,9 +144,7 @@ function readDay(fields: Record<string, string>): Rollup {
     const amount = Number(value)
     if (mark < 0 || !counters.includes(counter) || !Number.isFinite(amount)) continue
     const group = field.slice(0, mark)
-    const counts = rollup.get(group) ?? { requests: 0, input: 0, output: 0, cached: 0, reasoning: 0, nanoUsd: 0 }
-    counts[counter] += amount
-    rollup.set(group, counts)
+    countsOf(rollup, group)[counter] += amount
   }
   return rollup
 }

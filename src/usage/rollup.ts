@@ -12,13 +12,23 @@ export type Counts = Record<Counter, number>
 /** Counts of one day, by `groupOf`. */
 export type Rollup = Map<string, Counts>
 
-const escaped = (text: string) => text.replace(/[%|#]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`)
+const escaped = (text: string | undefined) => {
+  if (text === undefined) return ''
+  return /[%|#]/.test(text) ? text.replace(/[%|#]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`) : text
+}
 const plain = (text: string) =>
   text.replace(/%([0-9a-f]{2})/g, (_, code) => String.fromCharCode(Number.parseInt(code, 16)))
 
-/** The values of all dimensions in one text. */
-export function groupOf(entry: UsageEntry): string {
-  return dimensions.map((dimension) => escaped(entry[dimension] ?? '')).join('|')
+/** The values of all dimensions in one text, in their order. */
+export function groupOf({
+  organization,
+  team,
+  user,
+  key,
+  model,
+  provider,
+}: { readonly [K in Dimension]?: string | undefined }): string {
+  return `${escaped(organization)}|${escaped(team)}|${escaped(user)}|${escaped(key)}|${escaped(model)}|${escaped(provider)}`
 }
 
 /** @returns undefined where the text is none */
@@ -45,16 +55,35 @@ export function dayOf(ms: number): string {
 let lastDay = Number.NaN
 let lastText = ''
 
-/** Adds an entry to the counts of its group. */
-export function addTo(rollup: Rollup, entry: UsageEntry): void {
-  const group = groupOf(entry)
+/** Adds an entry to the counts of its day and group. */
+export function addTo(days: Map<string, Rollup>, entry: UsageEntry): void {
+  const counts = countsOf(rollupOf(days, dayOf(entry.time)), groupOf(entry))
+  counts.requests++
+  counts.input += entry.input
+  counts.output += entry.output
+  counts.cached += entry.cached
+  counts.reasoning += entry.reasoning
+  counts.nanoUsd += entry.nanoUsd
+}
+
+/** @returns a day's rollup, made where there is none */
+export function rollupOf(days: Map<string, Rollup>, day: string): Rollup {
+  let rollup = days.get(day)
+  if (!rollup) {
+    rollup = new Map()
+    days.set(day, rollup)
+  }
+  return rollup
+}
+
+/** @returns the counts of a group, made where there are none */
+export function countsOf(rollup: Rollup, group: string): Counts {
   let counts = rollup.get(group)
   if (!counts) {
     counts = { requests: 0, input: 0, output: 0, cached: 0, reasoning: 0, nanoUsd: 0 }
     rollup.set(group, counts)
   }
-  counts.requests++
-  for (const counter of counters) if (counter !== 'requests') counts[counter] += entry[counter]
+  return counts
 }
 
 /** A question to the books. */

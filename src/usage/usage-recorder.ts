@@ -1,8 +1,10 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RefusalRecord, RequestRecord } from '../telemetry/record.ts'
-import type { Books } from './books.ts'
-import { type Entry, finishedEntry, lineOf, readLine, refusedEntry } from './entry.ts'
+import type { Batch, Books } from './books.ts'
+import { type Entry, finishedEntry, isUsage, refusedEntry } from './entry.ts'
+import { lineOf, readLine } from './entry-line.ts'
+import { addTo, type Rollup } from './rollup.ts'
 import { Soon } from './soon.ts'
 
 export interface UsageRecorderOptions {
@@ -31,10 +33,7 @@ interface Segment {
   readonly content?: Content | undefined
 }
 
-interface Content {
-  readonly entries: readonly Entry[]
-  readonly lines?: Uint8Array | undefined
-}
+type Content = Pick<Batch, 'lines' | 'days'>
 
 /**
  * Takes finished and refused requests to the books, in numbered batches. Each entry is in a file within `writeMs` of its request's
@@ -47,9 +46,10 @@ export class UsageRecorder {
   #finished: RequestRecord[] = []
   #refused: Entry[] = []
   readonly #writing = new Soon(() => this.#add(), writeMs)
-  /** What is in the file of this batch. */
-  #entries: Entry[] = []
+  /** This batch: how many entries it has, what they are as text, and what they add up to. No entry is kept as an object. */
+  #count = 0
   #lines: Uint8Array[] = []
+  #days = new Map<string, Rollup>()
   #file: number | undefined
   #waiting: Segment[] = []
   #bytes = 0
@@ -97,29 +97,33 @@ export class UsageRecorder {
   }
 
   #add(): void {
-    const entries = this.#refused
-    for (const record of this.#finished) entries.push(finishedEntry(record))
+    let text = ''
+    for (const entry of this.#refused) text += lineOf(entry)
+    for (const record of this.#finished) {
+      const entry = finishedEntry(record)
+      addTo(this.#days, entry)
+      text += lineOf(entry)
+    }
+    const lines = Buffer.from(text)
+    const first = this.#count === 0
+    this.#count += this.#refused.length + this.#finished.length
     this.#refused = []
     this.#finished = []
-    this.#write(entries)
-    for (const entry of entries) this.#entries.push(entry)
-    if (this.#entries.length >= mostInBatch) this.#flush()
+    this.#lines.push(lines)
+    this.#write(lines, first)
+    if (this.#count >= mostInBatch) this.#flush()
     else this.#timer ??= setTimeout(() => this.#flush(), flushMs).unref()
   }
 
-  #write(entries: readonly Entry[]): void {
+  #write(lines: Uint8Array, first: boolean): void {
     const { directory, sidecar, report } = this.#options
     if (directory === undefined) return
-    let text = ''
-    for (const entry of entries) text += lineOf(entry)
-    const lines = Buffer.from(text)
-    this.#lines.push(lines)
     try {
       this.#file ??= openSync(join(directory, fileName(sidecar, this.#sequence)), 'a', 0o600)
       this.#bytes += writeSync(this.#file, lines)
     } catch (error) {
       // The books still get it, if the process lives long enough. Said once a batch.
-      if (this.#entries.length === 0) report(new Error('usage cannot be written to disk', { cause: error }))
+      if (first) report(new Error('usage cannot be written to disk', { cause: error }))
     }
   }
 
@@ -132,7 +136,7 @@ export class UsageRecorder {
   #seal(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#entries.length === 0) return
+    if (this.#count === 0) return
     const { directory, sidecar } = this.#options
     const sequence = this.#sequence++
     const written = this.#file !== undefined
@@ -141,10 +145,11 @@ export class UsageRecorder {
     const file = written && directory !== undefined ? join(directory, fileName(sidecar, sequence)) : undefined
     // While the books are away, what is on disk need not be in memory as well.
     const keep = file === undefined || this.#waiting.length < 4
-    const lines = directory === undefined ? undefined : Buffer.concat(this.#lines)
-    this.#waiting.push({ sidecar, sequence, file, content: keep ? { entries: this.#entries, lines } : undefined })
-    this.#entries = []
+    const content = keep ? { lines: Buffer.concat(this.#lines), days: this.#days } : undefined
+    this.#waiting.push({ sidecar, sequence, file, content })
+    this.#count = 0
     this.#lines = []
+    this.#days = new Map()
     this.#bound()
   }
 
@@ -199,8 +204,15 @@ export class UsageRecorder {
 
 const fileName = (sidecar: string, sequence: number) => `${sidecar}.${String(sequence).padStart(9, '0')}.jsonl`
 
-/** The entries of a file; a line that was cut off by a crash is none. */
+/** What a file holds; a line that was cut off by a crash is none. */
 function readSegment(file: string): Content {
-  const entries = readFileSync(file, 'utf8').split('\n').map(readLine)
-  return { entries: entries.filter((entry) => entry !== undefined) }
+  const days = new Map<string, Rollup>()
+  let text = ''
+  for (const line of readFileSync(file, 'utf8').split('\n')) {
+    const entry = readLine(line)
+    if (!entry) continue
+    if (isUsage(entry)) addTo(days, entry)
+    text += `${line}\n`
+  }
+  return { lines: Buffer.from(text), days }
 }

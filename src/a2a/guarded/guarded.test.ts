@@ -11,6 +11,7 @@ const look = (text: string) => {
 const session: GuardSession = {
   onRequest: true,
   onResponse: true,
+  findings: [],
   request: (texts) => texts.map(look),
   response: async (texts) => texts.map(look),
   stream() {
