@@ -3,6 +3,9 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Owners } from './a2a/tasks/owners.ts'
 import { RedisOwners } from './a2a/tasks/redis-owners.ts'
+import type { AuditLog } from './audit/audit-log.ts'
+import { auditFile, FileAuditLog } from './audit/file-audit-log.ts'
+import { RedisAuditLog } from './audit/redis-audit-log.ts'
 import { FileKeyStore } from './identity/file-key-store.ts'
 import type { KeyStore } from './identity/key-store.ts'
 import { MemoryKeyStore } from './identity/memory-key-store.ts'
@@ -36,6 +39,8 @@ const journalMs = 10
 /** What sidecars share, or what one machine has by itself. */
 export interface Backend {
   readonly keys: KeyStore
+  /** Who changed what; none where nothing can be changed. */
+  readonly auditLog?: AuditLog | undefined
   readonly authority: Authority
   /** This process's name at the authority. */
   readonly sidecar: string
@@ -94,6 +99,7 @@ export async function localBackend(
         })
   return {
     keys,
+    auditLog: keysFile === undefined ? undefined : new FileAuditLog(auditFile(keysFile)),
     pins,
     tokens,
     authority: new MemoryAuthority(),
@@ -126,6 +132,7 @@ export async function sharedBackend(
     const pins = await RedisPinStore.open(client, { tenant, lastKnownFile: join(state, 'mcp-pins.json'), report })
     return {
       keys,
+      auditLog: new RedisAuditLog(client, tenant),
       pins,
       tokens: new RedisTokenStore(client, tenant),
       taskOwners: new RedisOwners(client, tenant),

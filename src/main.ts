@@ -1,4 +1,5 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import type { AuditOptions } from './cli/audit.ts'
 import type { Shell } from './cli/completion.ts'
 import type { ExplainOptions } from './cli/explain.ts'
 import type { CreateOptions, KeysOptions } from './cli/keys.ts'
@@ -87,7 +88,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .command('validate')
     .description('check rules files')
     .argument('[files...]', 'rules files; default: chaperone.yaml')
-    .option('-o, --output <format>', 'text or json', 'text')
+    .addOption(output())
     .action(async (files: string[], options: { output: 'text' | 'json' }) => {
       const { validate } = await import('./cli/validate.ts')
       process.exitCode = await validate(files.length > 0 ? files : ['chaperone.yaml'], options)
@@ -128,7 +129,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = await apply(options)
     })
 
-  rulesCommand('diff', 'show what changed, or what files would change')
+  rulesCommand('diff', 'show what changed, or what files would change; exit code 1 where there is a difference')
     .option('-f, --file <path>', 'compare these with the head')
     .option('--from <number>', 'the revision before; default: the one before the head', wholeNumber)
     .option('--to <number>', 'the revision after; default: the head', wholeNumber)
@@ -160,17 +161,18 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = await rollback(number, options)
     })
 
-  rulesCommand('pull', 'write the head into a directory')
+  rulesCommand('pull', 'write the files of the head, or of a revision, into a directory')
     .argument('[directory]', 'where to', '.')
-    .action(async (directory: string, options: RevisionOptions) => {
+    .option('--revision <number>', 'default: the head', wholeNumber)
+    .action(async (directory: string, options: RevisionOptions & { revision?: number }) => {
       const { pull } = await import('./cli/revisions.ts')
       process.exitCode = await pull(directory, options)
     })
 
   rulesCommand('edit', 'open the head in an editor and publish what is made of it')
     .addOption(message())
-    .addOption(new Option('--editor <command>', 'the editor').env('EDITOR').default('vi'))
-    .action(async (options: RevisionOptions & { message?: string; editor: string }) => {
+    .addOption(new Option('--editor <command>', 'the editor; default: $VISUAL, $EDITOR, vi').env('VISUAL'))
+    .action(async (options: RevisionOptions & { message?: string; editor?: string }) => {
       const { edit } = await import('./cli/revisions.ts')
       process.exitCode = await edit(options)
     })
@@ -314,15 +316,45 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option('--model <name>', 'the model that is asked for')
     .option('--operation <name>', 'chat, messages, responses, embeddings, …', 'chat')
     .option('--listener <name>', 'the listener', 'default')
+    .option('--stream', 'a streamed answer is asked for')
+    .option('--key <id>', 'the virtual key that asks: its owner and rights are looked up')
+    .addOption(keysFile())
+    .addOption(
+      new Option('--kind <kind>', 'how who asks is known; default: key, with --claim jwt').choices([
+        ...['key', 'jwt', 'mtls', 'pod', 'anonymous'],
+      ]),
+    )
     .option('--user <name>', 'who asks')
     .option('--team <name>', 'the team of who asks')
     .option('--organization <name>', 'the organization of who asks')
+    .option('--claim <name=value...>', 'claims of the token of who asks')
     .option('--param <name=value...>', 'parameters of the request')
+    .option('--tool <server/tool>', 'the MCP tool that is called')
+    .option('--agent <name>', 'the agent that is called')
+    .option('--spent <budget=share...>', 'how much of budgets is used up, such as team=0.8')
     .option('--now <time>', 'when; default: now')
     .addOption(output())
     .action(async (request: string | undefined, options: ExplainOptions) => {
       const { explain } = await import('./cli/explain.ts')
       process.exitCode = await explain(request, options)
+    })
+
+  program
+    .command('audit')
+    .description('who changed rules and keys, the newest first')
+    .addOption(store())
+    .addOption(tenant())
+    .addOption(keysFile())
+    .option('--limit <number>', 'how many', wholeNumber, 50)
+    .addOption(
+      new Option('--action <action>', 'only these').choices([
+        ...['publish', 'rollback', 'create_key', 'revoke_key', 'rotate_key'],
+      ]),
+    )
+    .addOption(output())
+    .action(async (options: AuditOptions) => {
+      const { audit } = await import('./cli/audit.ts')
+      process.exitCode = await audit(options)
     })
 
   program

@@ -7,6 +7,8 @@ import { SecretStore } from './config/secrets.ts'
 import type { Transport } from './envoy/server.ts'
 import { Gateway } from './gateway.ts'
 import { Alerts } from './governance/alerts.ts'
+import { explainDecision } from './governance/explain-decision.ts'
+import { explainRequest } from './governance/explain-request.ts'
 import { GovernanceState } from './governance/state.ts'
 import { KeySets } from './identity/jwks.ts'
 import { Ledger } from './limits/ledger.ts'
@@ -21,6 +23,7 @@ import { Incumbent } from './takeover/incumbent.ts'
 import type { Predecessor } from './takeover/predecessor.ts'
 import type { UpstreamHealth } from './telemetry/metrics.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
+import type { DecisionEntry } from './usage/entry.ts'
 import { UsageRecorder } from './usage/usage-recorder.ts'
 
 export interface ServiceOptions {
@@ -67,6 +70,7 @@ export class Service {
   #watch: { stop(): void } | undefined
   /** Which revision rules are, where they come from a store. */
   readonly #revisions = new WeakMap<Rules, number>()
+  #inForceSinceMs = Date.now()
   #stopping = false
   readonly #keys: ProcessKeys
   #incumbent: Incumbent | undefined
@@ -96,7 +100,8 @@ export class Service {
         log.warn({ budget, subject, ...details }, 'a budget has come to a threshold')
         this.#alerts.send({ type: 'budget', rule: budget, subject, details: { ...details } })
       },
-      report: ({ type, ...details }) => log.warn(details, `limits: ${type}`),
+      report: ({ type, ...details }) =>
+        log.warn('error' in details ? { error: reasonOf(details.error) } : details, `limits: ${type}`),
     })
     this.#usage = new UsageRecorder({
       books: backend.books,
@@ -268,9 +273,30 @@ export class Service {
       rules: backend.rules?.store,
       validate: validateRuleFiles,
       books: backend.books,
-      audit: ({ time: _, ...entry }) => log.info(entry, 'audit'),
+      explainer: {
+        request: (described) => explainRequest(this.gateway.rules, described),
+        decision: async (decision) => explainDecision(decision, await this.#rulesOf(decision)),
+      },
+      auditLog: backend.auditLog,
+      audit: (change) => {
+        const { time: _, ...entry } = change
+        log.info(entry, 'audit')
+        backend.auditLog?.add(change).catch((cause: unknown) => {
+          this.telemetry.report(new Error('a change could not be added to the audit log', { cause }), '')
+        })
+      },
       report: (error) => this.telemetry.report(error, ''),
     })
+  }
+
+  /** The rules that a decision was made by; undefined: they are not to be had any more. */
+  async #rulesOf({ revision, time }: DecisionEntry): Promise<Rules | undefined> {
+    const { rules: current } = this.gateway
+    if (revision === undefined) return time >= this.#inForceSinceMs ? current : undefined
+    if (revision === this.#revisions.get(current)) return current
+    const kept = await this.#options.backend.rules?.store.revision(revision).catch(() => undefined)
+    const loaded = kept && loadRuleSet(kept.files, checkExpressions)
+    return loaded && 'rules' in loaded ? loaded.rules : undefined
   }
 
   /** From now on Envoys may go without a warning. */
@@ -315,6 +341,7 @@ export class Service {
       const outcome = await this.gateway.apply(loaded.rules)
       metrics.ruleChange(outcome.type)
       if (outcome.type === 'applied') {
+        this.#inForceSinceMs = Date.now()
         this.telemetry.apply(loaded.rules.telemetry)
         this.#alerts.apply(loaded.rules.alerts)
         log.info({ ...from, envoys: outcome.nodes }, 'the changed rules are in force')
@@ -337,4 +364,8 @@ function* upstreams(health: HealthBook): Iterable<UpstreamHealth> {
   const now = performance.now()
   for (const [target, { inFlight, latencyMs, outUntil }] of health.entries())
     yield { target, inFlight, latencyMs, out: outUntil > now }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

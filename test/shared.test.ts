@@ -94,6 +94,42 @@ test('a published rule is obeyed within a second, and a rollback as well', async
   expect((await run('rules', 'log', '-o', 'json')).text).toContain('"rollback to 1"')
 })
 
+test('what was decided about a request is explained by its id, step by step, and changes are in the audit log', async () => {
+  const admitted = await ask()
+  await admitted.arrayBuffer()
+  const policies =
+    '{ rules: { quiet: { effect: deny, when: "request.bytes > 100000" }, no-other: { effect: deny, when: "model == \\"other\\"" } } }'
+  writeFileSync(at('explained.yaml'), rules(`policies: ${policies}\nlimits: { rpm: { requests: 1000, by: [team] } }\n`))
+  expect((await run('rules', 'apply', '-f', at('explained.yaml'))).code).toBe(0)
+  await eventually(async () => expect(await status('other')).toBe(403), 2_000)
+  const refused = await ask('other')
+  await refused.arrayBuffer()
+  const explained = async (response: Response) => {
+    const id = response.headers.get('x-request-id')!
+    let told = { code: 1 as number | null, text: '' }
+    await eventually(async () => {
+      told = await run('explain', id)
+      expect(told.text).toContain('outcome')
+    }, 10_000)
+    return told
+  }
+  const first = await explained(admitted)
+  expect(first.code).toBe(0)
+  expect(first.text).toMatch(
+    /revision {2}\d+\n\n {2}identity: key \w+: research\n {2}models\.m: served by main\/m\n {2}policies\.default: allow\n {2}main\/m: was asked, and said 200\n/,
+  )
+  const second = await explained(refused)
+  expect(second.code).toBe(2)
+  expect(second.text).toContain(
+    '  policies.rules.quiet: did not apply\n✗ policies.rules.no-other: refused it: policy_denied\n  outcome: 403 policy_denied\n',
+  )
+  const audit = await run('audit', '-o', 'json')
+  const { changes } = JSON.parse(audit.text) as { changes: { action: string; outcome: string }[] }
+  expect(changes.map(({ action }) => action)).toEqual(expect.arrayContaining(['publish', 'create_key', 'revoke_key']))
+  writeFileSync(at('rules.yaml'), rules())
+  expect((await run('rules', 'apply', '-f', at('rules.yaml'))).code).toBe(0)
+})
+
 test('rules that are wrong are not published, and say where they are wrong', async () => {
   writeFileSync(at('rules.yaml'), rules('policies: { rules: { a: { effect: deny, when: "modle == \'x\'" } } }'))
   const refused = await run('rules', 'apply', '-f', at('rules.yaml'))
@@ -134,7 +170,7 @@ test('without Redis it goes on, and starts again from what it knew', async () =>
   expect(await code).toBe(0)
   const again = await commands.start(['run', '--store', redis.url, '--state', at('state')])
   await ready(again)
-  expect(again.text()).toContain('revision 9 of the store')
+  expect(again.text()).toMatch(/revision 11 of the store/)
   expect(await status()).toBe(200)
   const stranger = await fetch(`http://127.0.0.1:${ports[0]}/v1/models`, {
     headers: { authorization: 'Bearer nobody' },

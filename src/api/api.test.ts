@@ -1,9 +1,11 @@
 import { Code, ConnectError, createClient } from '@connectrpc/connect'
 import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-node'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { AuditService } from '#gen/chaperone/v1/audit_pb.js'
 import { KeyService, Role } from '#gen/chaperone/v1/keys_pb.js'
 import { DiagnosticsSchema, RuleService } from '#gen/chaperone/v1/rules_pb.js'
 import { DecisionService, UsageService } from '#gen/chaperone/v1/usage_pb.js'
+import type { Change } from '../audit/audit-log.ts'
 import type { KeyRole } from '../identity/key-record.ts'
 import { MemoryKeyStore } from '../identity/memory-key-store.ts'
 import { MemoryRuleStore } from '../store/memory-rule-store.ts'
@@ -11,14 +13,13 @@ import { rulesNamed, validate } from '../store/testing.ts'
 import { recordOf } from '../telemetry/testing.ts'
 import { MemoryBooks } from '../usage/memory-books.ts'
 import { batchOf } from '../usage/testing.ts'
-import type { AuditEntry } from './context.ts'
 import { startApi } from './server.ts'
 
 const root = 'root-token-of-the-test'
 let api: Awaited<ReturnType<typeof startApi>>
 let keys: MemoryKeyStore
 let rules: MemoryRuleStore
-let audits: AuditEntry[]
+let audits: Change[]
 let reports: unknown[]
 
 beforeEach(async () => {
@@ -36,7 +37,18 @@ beforeEach(async () => {
     validate,
     books,
     rootToken: root,
-    audit: (entry) => audits.push(entry),
+    explainer: {
+      request: ({ model, owner, spent, parameters }) => [
+        { rule: 'models', says: JSON.stringify({ model, owner, spent, parameters }), refuses: true },
+      ],
+      decision: async ({ status }) => [{ rule: 'outcome', says: String(status) }],
+    },
+    auditLog: {
+      add: async (change) => void audits.push(change),
+      list: async ({ limit, action }) =>
+        audits.filter((change) => action === undefined || change.action === action).slice(-limit),
+    },
+    audit: (change) => audits.push(change),
     report: (error) => reports.push(error),
   })
 })
@@ -126,6 +138,10 @@ describe('keys', () => {
     expect((await refusal(client.listKeys({ state: 'x' }))).code).toBe(Code.InvalidArgument)
     const told = JSON.stringify(audits)
     expect(told).not.toContain(made.text)
+    const audit = createClient(AuditService, transportFor(root))
+    const { changes } = await audit.listChanges({ action: 'revoke_key' })
+    expect(changes).toMatchObject([{ operator: 'root', role: 'admin', subject: id, outcome: 'done' }])
+    expect((await audit.listChanges({ limit: 2 })).changes).toHaveLength(2)
     expect(audits.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual([
       'create_key done',
       'rotate_key done',
@@ -149,6 +165,8 @@ describe('who may do what', () => {
     GetDecision: (token?: string) =>
       createClient(DecisionService, transportFor(token)).getDecision({ requestId: 'r1' }),
     ListDecisions: (token?: string) => createClient(DecisionService, transportFor(token)).listDecisions({}),
+    Explain: (token?: string) => createClient(DecisionService, transportFor(token)).explain({}),
+    ListChanges: (token?: string) => createClient(AuditService, transportFor(token)).listChanges({}),
   }
   const edit = {
     Publish: (token?: string) => ruleClient(token).publish({ files: rulesNamed('x'), parent: 0n }),
@@ -225,7 +243,24 @@ describe('the wire', () => {
       rows: [{ group: ['2026-01-02', 'openai'], requests: '1', inputTokens: '1000', usd: 0.25 }],
     })
     const decision = await post('/chaperone.v1.DecisionService/GetDecision', '{"requestId":"r1"}')
-    expect(await decision.json()).toMatchObject({ decision: { status: 200, attempts: expect.any(Array) } })
+    expect(await decision.json()).toMatchObject({
+      decision: { status: 200, attempts: expect.any(Array) },
+      steps: [{ rule: 'outcome', says: '200' }],
+    })
+    const { record } = await keys.create({ name: 'k', user: 'ann', models: ['m'] })
+    const explained = await post(
+      '/chaperone.v1.DecisionService/Explain',
+      JSON.stringify({ model: 'm', key: record.id, spent: { b: 0.5 }, parameters: { temperature: 1 } }),
+    )
+    const says = {
+      model: 'm',
+      owner: { user: 'ann', models: ['m'] },
+      spent: { b: 0.5 },
+      parameters: { temperature: 1 },
+    }
+    expect(await explained.json()).toEqual({
+      steps: [{ rule: 'models', says: JSON.stringify(says), refuses: true }],
+    })
   })
 
   test('gRPC-Web as well', async () => {
@@ -256,6 +291,8 @@ describe('the wire', () => {
     ],
     ['an unknown method', '/chaperone.v1.RuleService/Nothing', '{}', 404],
     ['an unknown service', '/elsewhere', '{}', 404],
+    ['a key that is not there', '/chaperone.v1.DecisionService/Explain', '{"key":"none"}', 404],
+    ['a kind that is none', '/chaperone.v1.DecisionService/Explain', '{"kind":"king"}', 400],
     ['days that are none', '/chaperone.v1.UsageService/QueryUsage', '{"from":"x","to":"y"}', 400],
     [
       'a dimension that is none',

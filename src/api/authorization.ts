@@ -26,6 +26,8 @@ const needed: Readonly<Record<string, KeyRole>> = {
   'chaperone.v1.UsageService/QueryUsage': 'viewer',
   'chaperone.v1.DecisionService/GetDecision': 'viewer',
   'chaperone.v1.DecisionService/ListDecisions': 'viewer',
+  'chaperone.v1.DecisionService/Explain': 'viewer',
+  'chaperone.v1.AuditService/ListChanges': 'viewer',
 }
 
 /** Failed attempts of one address in a minute, after which it must wait; and addresses remembered. */

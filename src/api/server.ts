@@ -2,17 +2,21 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Code, ConnectError, createContextKey, createContextValues, type Interceptor } from '@connectrpc/connect'
 import { connectNodeAdapter } from '@connectrpc/connect-node'
+import { AuditService } from '#gen/chaperone/v1/audit_pb.js'
 import { KeyService } from '#gen/chaperone/v1/keys_pb.js'
 import { RuleService } from '#gen/chaperone/v1/rules_pb.js'
 import { DecisionService, UsageService } from '#gen/chaperone/v1/usage_pb.js'
+import type { AuditLog } from '../audit/audit-log.ts'
 import type { KeyStore } from '../identity/key-store.ts'
 import type { RuleStore, Validate } from '../store/rule-store.ts'
 import type { Books } from '../usage/books.ts'
+import { auditService } from './audit-service.ts'
 import { Authorization } from './authorization.ts'
 import { type Audit, operatorKey } from './context.ts'
+import { decisionService, type Explainer } from './decision-service.ts'
 import { keyService } from './key-service.ts'
 import { ruleService } from './rule-service.ts'
-import { decisionService, usageService } from './usage-service.ts'
+import { usageService } from './usage-service.ts'
 
 export interface ApiOptions {
   address: string
@@ -23,6 +27,9 @@ export interface ApiOptions {
   rules?: RuleStore | undefined
   validate: Validate
   books: Books
+  explainer: Explainer
+  /** None: nothing can be changed. */
+  auditLog?: AuditLog | undefined
   /** An admin's, for the first key. */
   rootToken?: string | undefined
   audit: Audit
@@ -40,7 +47,7 @@ const addressKey = createContextKey('', { description: 'where a call is from' })
  * @throws {Error} where the port cannot be had
  */
 export async function startApi(options: ApiOptions): Promise<{ url: string; stop(): Promise<void> }> {
-  const { keys, rules, validate, books, rootToken, audit, report } = options
+  const { keys, rules, validate, books, explainer, auditLog, rootToken, audit, report } = options
   const authorization = new Authorization(keys.directory(), rootToken)
   const guard: Interceptor = (next) => async (request) => {
     const method = `${request.service.typeName}/${request.method.name}`
@@ -61,7 +68,8 @@ export async function startApi(options: ApiOptions): Promise<{ url: string; stop
     routes(router) {
       router.service(KeyService, keyService(keys, audit))
       router.service(UsageService, usageService(books))
-      router.service(DecisionService, decisionService(books))
+      router.service(DecisionService, decisionService(books, keys, explainer))
+      if (auditLog) router.service(AuditService, auditService(auditLog))
       if (rules) router.service(RuleService, ruleService(rules, validate, audit))
     },
     interceptors: [guard],

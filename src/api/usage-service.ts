@@ -1,8 +1,6 @@
-import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { Code, ConnectError, type ServiceImpl } from '@connectrpc/connect'
-import type { DecisionService, UsageService } from '#gen/chaperone/v1/usage_pb.js'
+import type { UsageService } from '#gen/chaperone/v1/usage_pb.js'
 import type { Books } from '../usage/books.ts'
-import type { DecisionEntry } from '../usage/entry.ts'
 import { type Dimension, dimensions } from '../usage/rollup.ts'
 
 /** What was used; proto/chaperone/v1/usage.proto says what each method does. */
@@ -34,47 +32,13 @@ export function usageService(books: Books): ServiceImpl<typeof UsageService> {
   }
 }
 
-/** What was decided. */
-export function decisionService(books: Books): ServiceImpl<typeof DecisionService> {
-  return {
-    getDecision: ({ requestId }) =>
-      asking(async () => {
-        const decision = await books.decision(requestId)
-        if (!decision)
-          throw new ConnectError('There is no decision about this request, or it is too old.', Code.NotFound)
-        return { decision: shown(decision) }
-      }),
-    listDecisions: ({ limit, refusedOnly }) =>
-      asking(async () => ({
-        decisions: (await books.decisions({ limit: limit > 0 ? Math.min(limit, 1_000) : 100, refusedOnly })).map(shown),
-      })),
-  }
-}
-
-async function asking<T>(run: () => Promise<T>): Promise<T> {
+/** Errors of the books in the API's words. */
+export async function asking<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run()
   } catch (error) {
     if (error instanceof RangeError) throw new ConnectError(error.message, Code.InvalidArgument)
     if (error instanceof ConnectError) throw error
     throw new ConnectError('The books cannot be reached.', Code.Unavailable, undefined, undefined, error)
-  }
-}
-
-function shown(decision: DecisionEntry) {
-  const { time, subject, organization, team, user, key, code, rule, downgraded, attempts, ...rest } = decision
-  const text = (value: string | undefined) => value ?? ''
-  return {
-    ...rest,
-    time: timestampFromMs(time),
-    subject: text(subject),
-    organization: text(organization),
-    team: text(team),
-    user: text(user),
-    key: text(key),
-    code: text(code),
-    rule: text(rule),
-    downgraded: text(downgraded),
-    attempts: [...(attempts ?? [])],
   }
 }

@@ -1,3 +1,6 @@
+import type { AuditLog } from '../audit/audit-log.ts'
+import { auditFile, FileAuditLog } from '../audit/file-audit-log.ts'
+import { RedisAuditLog } from '../audit/redis-audit-log.ts'
 import { durationMs } from '../config/schema.ts'
 import { FileKeyStore } from '../identity/file-key-store.ts'
 import type { IssuedKey, KeyRecord } from '../identity/key-record.ts'
@@ -5,6 +8,7 @@ import type { KeyQuery, KeyStore } from '../identity/key-store.ts'
 import { KeyStoreError } from '../identity/key-store-error.ts'
 import { RedisKeyStore } from '../identity/redis-key-store.ts'
 import { connectRedis, type RedisClient } from '../store/redis-client.ts'
+import { audited, operator } from './audit.ts'
 
 /** `chaperone keys …`: virtual keys on the command line. Each returns the exit code. */
 
@@ -35,9 +39,11 @@ export interface CreateOptions extends KeysOptions {
 
 export function createKey(options: CreateOptions, write = print): Promise<number> {
   const { keys: _, store: _store, tenant: _tenant, output, expires, ...grants } = options
-  return withKeys(options, async (store) => {
+  return withKeys(options, async (store, log) => {
     const expiresAt = expires === undefined ? undefined : Date.now() + durationOf(expires, '--expires')
-    const issued = await store.create({ ...grants, ...(expiresAt !== undefined && { expiresAt }) })
+    const createdBy = operator()
+    const issued = await store.create({ ...grants, createdBy, ...(expiresAt !== undefined && { expiresAt }) })
+    await audited(log, { action: 'create_key', subject: issued.record.id, outcome: 'done' })
     write(output === 'json' ? json(shown(issued)) : issuedText(issued, 'created'))
   })
 }
@@ -57,23 +63,25 @@ export function listKeys(options: KeysOptions & KeyQuery, write = print): Promis
 }
 
 export function revokeKey(id: string, options: KeysOptions, write = print): Promise<number> {
-  return withKeys(options, async (store) => {
+  return withKeys(options, async (store, log) => {
     const record = await store.revoke(id)
+    await audited(log, { action: 'revoke_key', subject: id, outcome: 'done' })
     write(options.output === 'json' ? json(record) : `The key ${record.id} (${record.name}) is revoked.\n`)
   })
 }
 
 export function rotateKeyOf(id: string, options: KeysOptions & { grace?: string }, write = print): Promise<number> {
-  return withKeys(options, async (store) => {
+  return withKeys(options, async (store, log) => {
     const graceMs = options.grace === undefined ? undefined : durationOf(options.grace, '--grace')
     const issued = await store.rotate(id, graceMs === undefined ? {} : { graceMs })
+    await audited(log, { action: 'rotate_key', subject: id, outcome: 'done' })
     write(options.output === 'json' ? json(shown(issued)) : issuedText(issued, 'given a new secret'))
   })
 }
 
 async function withKeys(
   { keys, store: url, tenant }: KeysOptions,
-  use: (store: KeyStore) => Promise<void>,
+  use: (store: KeyStore, log: AuditLog) => Promise<void>,
 ): Promise<number> {
   let store: KeyStore | undefined
   let client: RedisClient | undefined
@@ -81,7 +89,7 @@ async function withKeys(
   try {
     client = url === undefined ? undefined : connectRedis(url, report)
     store = client ? await RedisKeyStore.open(client, { tenant, report }) : await FileKeyStore.open(keys, { report })
-    await use(store)
+    await use(store, client ? new RedisAuditLog(client, tenant) : new FileAuditLog(auditFile(keys)))
     return 0
   } catch (error) {
     if (!(error instanceof KeyStoreError) && !(error instanceof RangeError)) throw error

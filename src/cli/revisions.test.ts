@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { rulesSchema } from '../config/schema.ts'
-import { explain, explainRequest } from './explain.ts'
+import { explainRequest } from '../governance/explain-request.ts'
+import { describedBy, explain } from './explain.ts'
 import { apply, diff, edit, log, pull, rollback, show, testRules } from './revisions.ts'
 
 let directory: string
@@ -45,12 +46,14 @@ describe('chaperone rules', () => {
     await apply({ ...options(), file: at('two.yaml') }, write)
     expect(written).toBe('Nothing changes: this is revision 2.\n')
     written = ''
-    await diff(options(), write)
+    expect(await diff(options(), write)).toBe(1)
     expect(written).toContain('--- chaperone.yaml')
     expect(written).toContain('+aliases: { n: m }')
     written = ''
     await diff({ ...options(), file: at('one.yaml') }, write)
     expect(written).toContain('-aliases: { n: m }')
+    expect(await diff({ ...options(), file: at('two.yaml') }, write)).toBe(0)
+    expect(await diff({ ...options(), from: 1, to: 1 }, write)).toBe(0)
     await rollback(undefined, { ...options(), message: 'back' }, write)
     written = ''
     await log({ ...options(), limit: 5 }, write)
@@ -61,6 +64,13 @@ describe('chaperone rules', () => {
     await pull(at('pulled'), options(), write)
     expect(readFileSync(at('pulled/chaperone.yaml'), 'utf8')).toBe(rules())
     expect(complaints).toBe('')
+    writeFileSync(at('pulled/mine.yaml'), '')
+    await pull(at('pulled'), { ...options(), revision: 2 }, write)
+    expect(readFileSync(at('pulled/chaperone.yaml'), 'utf8')).toBe(rules('aliases: { n: m }\n'))
+    expect(complaints).toContain('mine.yaml')
+    complaints = ''
+    expect(await diff({ ...options(), from: 99 }, write)).toBe(2)
+    expect(complaints).toContain('There is no revision 99.')
   })
 
   test('edit publishes what the editor makes of it, and adds nothing of its own', async () => {
@@ -72,6 +82,57 @@ describe('chaperone rules', () => {
     expect(readFileSync(at('store/chaperone.yaml'), 'utf8')).toBe(`${rules()}aliases: { n: m }\n`)
     expect(await edit({ ...options(), editor: 'false' }, write)).toBe(1)
     expect(complaints).toContain('nothing was published')
+    written = ''
+    expect(await edit({ ...options(), editor: 'true' }, write)).toBe(0)
+    expect(written).toBe('Nothing was changed.\n')
+  })
+
+  test('an edit that is wrong comes back with what is wrong on top, and is kept where it is given up', async () => {
+    await apply({ ...options(), file: at('one.yaml') }, write)
+    const editor = (script: string) => {
+      writeFileSync(at('editor.sh'), `#!/bin/sh\n${script}\n`)
+      chmodSync(at('editor.sh'), 0o700)
+      return at('editor.sh')
+    }
+    const mistake = 'grep -q alias "$1" || { echo "aliase: { n: m }" >> "$1"; exit; }'
+    const mend = `cp "$1" "$0.seen"; sed -i 's/^aliase:/aliases:/' "$1"`
+    expect(await edit({ ...options(), editor: editor(`${mistake}\n${mend}`) }, write)).toBe(0)
+    expect(readFileSync(at('editor.sh.seen'), 'utf8').split('\n').slice(0, 3)).toEqual([
+      '# yaml-language-server: $schema=.chaperone.schema.json',
+      '# ✗ 6:1 aliase: there is no such key here; did you mean "aliases"?',
+      '# by hand',
+    ])
+    expect(readFileSync(at('store/chaperone.yaml'), 'utf8')).toBe(`${rules()}aliases: { n: m }\n`)
+
+    const given = {
+      ...options(),
+      output: 'json' as const,
+      editor: editor('grep -q wrong "$1" || echo "wrong: 1" >> "$1"'),
+    }
+    written = ''
+    expect(await edit(given, write)).toBe(1)
+    expect(JSON.parse(written)).toMatchObject({ type: 'invalid', diagnostics: [{ line: 5, path: 'wrong' }] })
+    const [, kept] = /Your edit is in (\S+): /.exec(complaints) ?? []
+    expect(readFileSync(join(kept!, 'chaperone.yaml'), 'utf8')).toBe(`${rules()}aliases: { n: m }\nwrong: 1\n`)
+    rmSync(kept!, { recursive: true })
+
+    const meanwhile = 'echo "# theirs" >> "$STORE"; echo "# mine" >> "$1"'
+    vi.stubEnv('STORE', at('store/chaperone.yaml'))
+    expect(await edit({ ...options(), editor: editor(meanwhile) }, write)).toBe(1)
+    vi.unstubAllEnvs()
+    expect(complaints).toMatch(/Somebody else has published meanwhile: .*\n.*Your edit is in/)
+    rmSync(/.*Your edit is in (\S+): /s.exec(complaints)![1]!, { recursive: true })
+  })
+
+  test('what was not published is told to programs as well', async () => {
+    writeFileSync(at('wrong.yaml'), rules('aliase: {}\n'))
+    const json = { ...options(), output: 'json' as const }
+    expect(await apply({ ...json, file: at('wrong.yaml') }, write)).toBe(1)
+    expect(JSON.parse(written)).toMatchObject({ type: 'invalid', diagnostics: [{ line: 4, suggestion: 'aliases' }] })
+    written = ''
+    expect(await apply({ ...json, file: at('wrong.yaml'), dryRun: true }, write)).toBe(1)
+    expect(JSON.parse(written)).toMatchObject({ type: 'invalid' })
+    expect(complaints).toBe('')
   })
 
   test('what is wrong is not published, and says where', async () => {
@@ -113,13 +174,16 @@ describe('chaperone explain', () => {
     limits: { rpm: { requests: 5, per: 'minute', by: ['user'] } },
     budgets: { b: { usd: 10, by: ['team'] } },
   })
-  const says = (options: Parameters<typeof explainRequest>[1]) =>
-    explainRequest(governed, options).map(({ rule, says, refuses }) => `${refuses ? '!' : ''}${rule}: ${says}`)
+  const says = (options: Parameters<typeof describedBy>[0]) =>
+    explainRequest(governed, describedBy(options)).map(
+      ({ rule, says, refuses }) => `${refuses ? '!' : ''}${rule}: ${says}`,
+    )
 
   test('every rule’s part in a request', () => {
     expect(says({ model: 'fast', team: 'interns', user: 'ann' })).toEqual([
       'aliases.fast: the model is m',
       'models.m: served by o/m',
+      'teams.interns.models: m is among its models',
       'policies.rules.p: does not apply',
       'policies.default: allow',
       'prompts.house: applies',

@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { createTwoFilesPatch } from 'diff'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { RedisAuditLog } from '../audit/redis-audit-log.ts'
+import type { Diagnostic } from '../config/diagnostic.ts'
 import { formatDiagnostics } from '../config/format.ts'
 import type { RuleFile } from '../config/load.ts'
 import { ExpressionCompiler } from '../policy/expression.ts'
@@ -16,9 +16,10 @@ import { readRuleFiles, writeWhole } from '../store/files.ts'
 import { connectRedis, type RedisClient } from '../store/redis-client.ts'
 import { RedisRuleStore } from '../store/redis-rule-store.ts'
 import { CorruptRevisionError, type Revision, type RevisionMeta } from '../store/revision.ts'
-import { type RuleStore, StoreError } from '../store/rule-store.ts'
+import { type PublishOutcome, type RuleStore, StoreError } from '../store/rule-store.ts'
+import { audited, operator } from './audit.ts'
+import { Editing } from './edit.ts'
 import { RulesError, reason } from './rules.ts'
-import { schema } from './schema.ts'
 
 /** `chaperone rules …`: revisions on the command line. Each returns the exit code: 0, or 1 with the reason on standard error. */
 
@@ -44,21 +45,23 @@ export function apply(
     const head = await store.head()
     const before = head ? await published(store, head.number) : undefined
     if (options.dryRun) {
-      refuseWrong(files)
+      const diagnostics = validateRuleFiles(files)
+      if (diagnostics.length > 0) return unpublished({ type: 'invalid', diagnostics }, files, options, write, '')
       const difference = diffOf(before?.files ?? [], files)
       write(options.output === 'json' ? json({ head, diff: difference }) : difference || 'Nothing would change.\n')
       return 0
     }
-    return await publish(store, files, head?.number ?? 0, options.message ?? '', options, write)
+    const by = { parent: head?.number ?? 0, message: options.message ?? '', action: 'publish' as const }
+    return await publish(store, files, by, options, write)
   })
 }
 
-/** Shows what files, or the head, change against a revision. */
+/** Shows what files, or the head, change against a revision. Its exit code is that of diff(1). */
 export function diff(
   options: RevisionOptions & { file?: string; from?: number; to?: number },
   write = print,
 ): Promise<number> {
-  return withStore(options, async (store) => {
+  const work = async (store: RuleStore) => {
     const head = await store.head()
     const to = options.to ?? head?.number
     const after =
@@ -67,8 +70,9 @@ export function diff(
     const before = from === undefined || from < 1 ? [] : (await published(store, from)).files
     const difference = diffOf(before, after)
     write(options.output === 'json' ? json({ from, to, diff: difference }) : difference)
-    return 0
-  })
+    return difference === '' ? 0 : 1
+  }
+  return withStore(options, work, 2)
 }
 
 /** Lists revisions, the newest first. */
@@ -102,59 +106,73 @@ export function rollback(
     const back = number ?? head - 1
     if (back < 1) throw new RulesError('There is no revision before this one.')
     const { files } = await published(store, back)
-    return await publish(store, files, head, options.message ?? `rollback to ${back}`, options, write)
+    const by = { parent: head, message: options.message ?? `rollback to ${back}`, action: 'rollback' as const }
+    return await publish(store, files, by, options, write)
   })
 }
 
-/** Writes the head's files into a directory. */
-export function pull(directory: string, options: RevisionOptions, write = print): Promise<number> {
+/** Writes a revision's files into a directory, and says which other files of rules are there. */
+export function pull(
+  directory: string,
+  options: RevisionOptions & { revision?: number },
+  write = print,
+): Promise<number> {
   return withStore(options, async (store) => {
-    const revision = await published(store, await headNumber(store))
-    for (const { name, text } of revision.files) writeWhole(join(directory, basename(name)), text)
-    const names = revision.files.map(({ name }) => name)
+    const { number, files } = await published(store, options.revision ?? (await headNumber(store)))
+    const names = files.map(({ name }) => basename(name))
+    for (const { name, text } of files) writeWhole(join(directory, basename(name)), text)
+    const others = readRuleFiles(directory).flatMap(({ name }) => (names.includes(name) ? [] : [name]))
     write(
       options.output === 'json'
-        ? json({ revision: revision.number, files: names })
-        : `Revision ${revision.number}: ${names.join(', ')}\n`,
+        ? json({ revision: number, files: names, others })
+        : `Revision ${number}: ${names.join(', ')}\n`,
     )
+    if (others.length > 0)
+      complain(`Not of this revision, and part of what would be published from ${directory}: ${others.join(', ')}\n`)
     return 0
   })
 }
 
-/** Opens the head in an editor and publishes what was made of it. */
-export function edit(options: RevisionOptions & { message?: string; editor: string }, write = print): Promise<number> {
+/**
+ * Opens the head in an editor and publishes what was made of it. Where that is wrong the editor is opened again, with the findings on
+ * top, until it is right or nothing is changed any more; what cannot be published is kept.
+ */
+export function edit(options: RevisionOptions & { message?: string; editor?: string }, write = print): Promise<number> {
   return withStore(options, async (store) => {
     const head = await store.head()
-    const files = head ? (await published(store, head.number)).files : [{ name: 'chaperone.yaml', text: firstLine }]
-    const directory = mkdtempSync(join(tmpdir(), 'chaperone-edit-'))
-    try {
-      for (const { name, text } of files)
-        writeFileSync(
-          join(directory, basename(name)),
-          text.startsWith('# yaml-language-server') ? text : firstLine + text,
-        )
-      writeFileSync(join(directory, schemaFile), schema())
-      const [command = '', ...args] = options.editor.split(' ').filter((part) => part !== '')
-      const paths = files.map(({ name }) => join(directory, basename(name)))
-      const { status, error } = spawnSync(command, [...args, ...paths], { stdio: 'inherit' })
-      if (error || status !== 0) throw new RulesError(`The editor ${command} failed; nothing was published.`)
-      const edited = readRuleFiles(directory).map(({ name, text }) => ({ name, text: withoutAdded(name, text, files) }))
-      return await publish(store, edited, head?.number ?? 0, options.message ?? 'edit', options, write)
-    } finally {
-      rmSync(directory, { recursive: true, force: true })
+    const files = head ? (await published(store, head.number)).files : [{ name: 'chaperone.yaml', text: '' }]
+    const editing = new Editing(files, options.editor ?? process.env.EDITOR ?? 'vi')
+    let wrong: Diagnostic[] | undefined
+    for (;;) {
+      const edited = editing.open()
+      if (!edited) {
+        if (!wrong) {
+          editing.end()
+          write(options.output === 'json' ? json({ type: 'unchanged', head }) : 'Nothing was changed.\n')
+          return 0
+        }
+        editing.leave()
+        return unpublished({ type: 'invalid', diagnostics: wrong }, files, options, write, editing.kept)
+      }
+      const by = { author: operator(), message: options.message ?? 'edit', parent: head?.number ?? 0 }
+      const outcome = await store.publish(edited, by).catch((error: unknown) => {
+        editing.leave()
+        complain(`${editing.kept}\n`)
+        throw error
+      })
+      if (outcome.type === 'invalid') {
+        wrong = outcome.diagnostics
+        editing.annotate(wrong)
+        continue
+      }
+      if (outcome.type === 'conflict') {
+        editing.leave()
+        return await told(outcome, edited, 'publish', options, write, editing.kept)
+      }
+      editing.end()
+      return await told(outcome, edited, 'publish', options, write)
     }
   })
-}
-
-/** Beside the files while they are edited, so that the editor can complete them. */
-const schemaFile = '.chaperone.schema.json'
-const firstLine = `# yaml-language-server: $schema=${schemaFile}
-`
-
-/** What `edit` put on top is not part of what is published, unless it was there before. */
-function withoutAdded(name: string, text: string, before: readonly RuleFile[]): string {
-  const had = before.some((file) => basename(file.name) === name && file.text.startsWith('# yaml-language-server'))
-  return !had && text.startsWith(firstLine) ? text.slice(firstLine.length) : text
 }
 
 /** Runs the table tests (`*.test.yaml`) that stand beside rules. */
@@ -204,26 +222,53 @@ function caseText({ name, passed, verdict, steps, expected }: CaseResult): strin
 async function publish(
   store: RuleStore,
   files: readonly RuleFile[],
-  parent: number,
-  message: string,
-  { output }: RevisionOptions,
+  by: { parent: number; message: string; action: 'publish' | 'rollback' },
+  options: RevisionOptions,
   write: Write,
 ): Promise<number> {
-  const outcome = await store.publish(files, { author: userInfo().username, message, parent })
-  switch (outcome.type) {
-    case 'published':
-      write(output === 'json' ? json(outcome) : `Published ${line(outcome.revision)}`)
-      return 0
-    case 'unchanged':
-      write(output === 'json' ? json(outcome) : `Nothing changes: this is revision ${outcome.head.number}.\n`)
-      return 0
-    case 'conflict':
-      throw new RulesError(
-        `Somebody else has published meanwhile: the head is ${outcome.head ? headOf(outcome.head).trim() : 'gone'}. Look at it (chaperone rules diff) and try again.`,
-      )
-    case 'invalid':
-      throw new RulesError(formatDiagnostics(outcome.diagnostics, files))
+  const { parent, message, action } = by
+  const outcome = await store.publish(files, { author: operator(), message, parent })
+  return await told(outcome, files, action, options, write)
+}
+
+/** Says what came of publishing, and has it in the audit log. @returns the exit code */
+async function told(
+  outcome: PublishOutcome,
+  files: readonly RuleFile[],
+  action: 'publish' | 'rollback',
+  options: RevisionOptions,
+  write: Write,
+  more = '',
+): Promise<number> {
+  if (outcome.type === 'invalid' || outcome.type === 'conflict')
+    return unpublished(outcome, files, options, write, more)
+  const { output } = options
+  if (outcome.type === 'unchanged') {
+    write(output === 'json' ? json(outcome) : `Nothing changes: this is revision ${outcome.head.number}.\n`)
+    return 0
   }
+  const { revision } = outcome
+  await auditedIn(options, { action, subject: String(revision.number), outcome: 'done' })
+  write(output === 'json' ? json(outcome) : `Published ${line(revision)}`)
+  return 0
+}
+
+/** Says why nothing was published: for programs on standard output, for people on standard error. */
+function unpublished(
+  outcome: PublishOutcome & { type: 'invalid' | 'conflict' },
+  files: readonly RuleFile[],
+  { output }: RevisionOptions,
+  write: Write,
+  more: string,
+): number {
+  if (output === 'json') write(json(outcome))
+  else if (outcome.type === 'invalid') complain(`${formatDiagnostics(outcome.diagnostics, files)}\n`)
+  else
+    complain(
+      `Somebody else has published meanwhile: the head is ${outcome.head ? headOf(outcome.head).trim() : 'gone'}. Look at it (chaperone rules diff) and try again.\n`,
+    )
+  if (more !== '') complain(`${more}\n`)
+  return 1
 }
 
 function filesAt(path: string): RuleFile[] {
@@ -236,11 +281,6 @@ function filesAt(path: string): RuleFile[] {
   if (files.length === 0) throw new RulesError(`${path} holds no *.yaml.`)
   // A single file is the same rules whatever it is called.
   return statSync(path).isDirectory() ? files : [{ name: 'chaperone.yaml', text: files[0]!.text }]
-}
-
-function refuseWrong(files: readonly RuleFile[]): void {
-  const diagnostics = validateRuleFiles(files)
-  if (diagnostics.length > 0) throw new RulesError(formatDiagnostics(diagnostics, files))
 }
 
 async function headNumber(store: RuleStore): Promise<number> {
@@ -282,20 +322,39 @@ function headOf({ number, hash, author, message, time }: RevisionMeta): string {
 
 const line = headOf
 
-async function withStore(options: RevisionOptions, use: (store: RuleStore) => Promise<number>): Promise<number> {
+/** @param failed the exit code where it cannot be done */
+async function withStore(
+  options: RevisionOptions,
+  use: (store: RuleStore) => Promise<number>,
+  failed = 1,
+): Promise<number> {
   let client: RedisClient | undefined
   let store: RuleStore | undefined
   try {
-    if (/^rediss?(\+[a-z]+)?:\/\//.test(options.store)) {
+    if (isRedis(options.store)) {
       client = connectRedis(options.store, () => undefined)
       store = new RedisRuleStore(client, options.tenant, validateRuleFiles)
     } else store = new FileRuleStore(options.store, validateRuleFiles)
     return await use(store)
   } catch (error) {
-    return failure(error)
+    failure(error)
+    return failed
   } finally {
     await store?.close()
     client?.disconnect()
+  }
+}
+
+const isRedis = (store: string) => /^rediss?(\+[a-z]+)?:\/\//.test(store)
+
+/** The history of a file says who changed it; in Redis the audit log is one for rules and keys. */
+async function auditedIn({ store, tenant }: RevisionOptions, change: Parameters<typeof audited>[1]): Promise<void> {
+  if (!isRedis(store)) return
+  const client = connectRedis(store, () => undefined)
+  try {
+    await audited(new RedisAuditLog(client, tenant), change)
+  } finally {
+    client.disconnect()
   }
 }
 

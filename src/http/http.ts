@@ -54,7 +54,13 @@ export class HttpProtocol implements Protocol {
       const { policy, message } = verdict
       const text =
         policy === undefined ? message : `The policy ${policy} of this gateway denies this request. ${message}`
-      return refused(request, 403, 'policy_denied', text, policy === undefined ? undefined : `policies.rules.${policy}`)
+      return refused(
+        request,
+        403,
+        'policy_denied',
+        text,
+        policy === undefined ? 'policies.default' : `policies.rules.${policy}`,
+      )
     }
     if (!governance.metered(identity)) return passed(request, identity)
     return then(

@@ -1,6 +1,10 @@
-import type { identityKinds } from '../config/identities.ts'
+import { identityKinds } from '../config/identities.ts'
 
 export type IdentityKind = (typeof identityKinds)[number]
+
+export function isIdentityKind(kind: string): kind is IdentityKind {
+  return (identityKinds as readonly string[]).includes(kind)
+}
 
 /** Who asks, as far as it was proved. Nothing here comes from a header that a client could simply write. */
 export interface Identity {

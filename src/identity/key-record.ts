@@ -161,10 +161,6 @@ function inOrder(key: StoredKey): StoredKey {
   return storedKeySchema.parse(key)
 }
 
-function hexHash(text: string): string {
-  return keyHash(text)
-}
-
 function refusePast(expiresAt: number | undefined, nowMs: number): void {
   if (expiresAt !== undefined && !(Number.isSafeInteger(expiresAt) && expiresAt > nowMs))
     throw new KeyStoreError('invalid', 'A key must expire in the future.')

@@ -3,6 +3,7 @@ import type { BudgetRule, LimitRule } from '../config/limits.ts'
 import type { Facts } from '../policy/facts.ts'
 import type { AlertMark } from './authority.ts'
 import type { Period } from './period.ts'
+import { rulePath } from './refusal-text.ts'
 
 /** What a meter counts: `usd` in nano-US-dollars, `concurrent` in slots that are free again when a request ends. */
 export type MeterKind = 'requests' | 'tokens' | 'concurrent' | 'usd'
@@ -65,7 +66,7 @@ export function compileLimit(name: string, rule: LimitRule, compile: CompileExpr
   const amount = rule.requests ?? rule.tokens ?? rule.concurrent ?? 0
   return {
     name,
-    path: `limits.${name}`,
+    path: rulePath({ kind: 'limit', rule: name }),
     section: 'limit',
     kind,
     period: kind === 'concurrent' ? 'now' : (rule.per ?? 'minute'),
@@ -79,7 +80,7 @@ export function compileBudget(name: string, rule: BudgetRule, compile: CompileEx
   const usd = rule.usd !== undefined
   return {
     name,
-    path: `budgets.${name}`,
+    path: rulePath({ kind: 'budget', rule: name }),
     section: 'budget',
     kind: usd ? 'usd' : 'tokens',
     period: rule.per,

@@ -1,5 +1,6 @@
 import type { TreeBudget } from '../identity/identity.ts'
 import type { Facts } from '../policy/facts.ts'
+import { rulePath } from './refusal-text.ts'
 import { type CompiledMeterRule, type MeterKind, maxAmount, nanoPerUsd } from './rules.ts'
 
 /**
@@ -43,6 +44,7 @@ function treeRule(
 ): TreeRule {
   return {
     name,
+    path: rulePath({ kind: 'tree', rule: name }),
     section: 'tree',
     kind,
     period: 'total',

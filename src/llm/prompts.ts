@@ -60,7 +60,7 @@ function refuseOthers(prompt: string, allowed: readonly string[], format: Client
         400,
         'invalid_request_error',
         `The rule prompts.${prompt} of this gateway does not allow the parameter ${field.slice(0, 100)}. Leave it out.`,
-        { code: 'parameter_not_allowed', param: field.slice(0, 100) },
+        { code: 'parameter_not_allowed', param: field.slice(0, 100), rule: `prompts.${prompt}` },
       )
 }
 

@@ -23,7 +23,7 @@ export function notAllowed(verdict: Verdict & { effect: 'deny' }): ApiError {
     403,
     'permission_error',
     policy === undefined ? message : `The policy ${policy} of this gateway denies this request. ${message}`,
-    { code: 'policy_denied', ...(policy !== undefined && { rule: `policies.rules.${policy}` }) },
+    { code: 'policy_denied', rule: policy === undefined ? 'policies.default' : `policies.rules.${policy}` },
   )
 }
 

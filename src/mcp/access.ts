@@ -65,7 +65,7 @@ export class Access {
       policy === undefined ? message : `The policy ${policy} of this gateway denies this call. ${message}`,
       {
         reason: 'policy_denied',
-        rule: policy === undefined ? undefined : `policies.rules.${policy}`,
+        rule: policy === undefined ? 'policies.default' : `policies.rules.${policy}`,
         target: { server, name },
       },
     )

@@ -27,7 +27,7 @@ const pollMs = 700
 const mostHistory = 200
 
 /**
- * Rules in Redis, standalone, behind Sentinels or in a Cluster. docs/redis.md describes the keys; all of a tenant's share
+ * Rules in Redis, standalone, behind Sentinels or in a Cluster. docs/rules-in-redis.md describes the keys; all of a tenant's share
  * one hash tag.
  */
 export class RedisRuleStore implements RuleStore {
