@@ -154,7 +154,8 @@ export class LlmProtocol implements Protocol {
   ): Maybe<Decision> {
     const { request, call } = ask
     const client = new ParsedRequest(call, facts.model, request, ask.json, json, ask.identity)
-    if (!this.#governance.metered(ask.identity)) return this.#plan(ask, client, model, { session, rules: ask.trail.rules })
+    if (!this.#governance.metered(ask.identity))
+      return this.#plan(ask, client, model, { session, rules: ask.trail.rules })
     const admission = this.#governance.admit(
       facts,
       () => estimateOf(client, model, this.#context),
