@@ -4,11 +4,13 @@ import type { Shell } from './cli/completion.ts'
 import type { ExplainOptions } from './cli/explain.ts'
 import type { CreateOptions, KeysOptions } from './cli/keys.ts'
 import type { ApproveOptions, McpOptions, RevokeOptions } from './cli/mcp.ts'
+import type { TargetOptions } from './cli/render-target.ts'
 import type { RevisionOptions } from './cli/revisions.ts'
 import type { StoreOptions } from './cli/rules.ts'
 import type { ServeOptions } from './cli/serve.ts'
 import type { UsageOptions } from './cli/usage.ts'
 import type { Transport } from './envoy/server.ts'
+import { targetNames } from './envoy/targets/names.ts'
 import type { KeyQuery } from './identity/key-store.ts'
 
 /** The command line. Each command's code is loaded only when it is called. */
@@ -101,7 +103,20 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option('-s, --socket <path>', 'the unix socket of the service', '/tmp/chaperone.sock')
     .addOption(transport())
     .option('--bootstrap', 'print the bootstrap of an Envoy that gets the rest over ADS')
-    .action(async (options: { file?: string; socket: string; transport: Transport; bootstrap?: boolean }) => {
+    .addOption(
+      new Option('--target <name>', 'print what an Envoy needs that is somebody else’s, as YAML').choices(targetNames),
+    )
+    .option('-o, --output <directory>', 'write the target’s files there instead')
+    .addOption(
+      new Option(
+        '--failover <kind>',
+        'how attempts go on: composite clusters (Envoy 1.37 or later) or aggregate ones; default: the target’s',
+      ).choices(['composite', 'aggregate']),
+    )
+    .option('--ca-file <file>', 'the system’s authorities where Envoy runs', '/etc/ssl/certs/ca-certificates.crt')
+    .option('--directory <path>', 'where Envoy will read the files of envoy-files', '/etc/chaperone-envoy')
+    .option('--namespace <name>', 'the Kubernetes namespace that envoy-gateway’s Gateway is in', 'default')
+    .action(async (options: { file?: string; socket: string; bootstrap?: boolean } & Partial<TargetOptions>) => {
       const { render } = await import('./cli/render.ts')
       process.exitCode = await render(options)
     })

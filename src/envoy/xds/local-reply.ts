@@ -1,6 +1,6 @@
 import type { EnvoyJson } from './filters.ts'
 import { httpReplies } from './http/reply.ts'
-import { geminiRoutePrefix, messagesRoutePrefix } from './route.ts'
+import { geminiRoutePrefix, messagesRoutePrefix, undecidedRoutes } from './route.ts'
 
 /** One kind of answer that Envoy gives by itself, without the service. */
 interface LocalReply {
@@ -56,7 +56,16 @@ function replies(maxRequestBytes: number): LocalReply[] {
       message: 'The request did not arrive in time. Send it again.',
     },
     {
-      when: `${details('upstream_reset')} || ${details('no_healthy_upstream')} || ${details('cluster_not_found')} || ${details('upstream')} || ${details('maintenance_mode')} || ${details('overload')}`,
+      // The service decides by newer rules than Envoy has the clusters or the routes of.
+      when: `${details('cluster_not_found')} || (response.code_details == "direct_response" && (${undecided}))`,
+      status: 503,
+      type: 'overloaded_error',
+      code: 'gateway_not_ready',
+      message:
+        "This gateway's Envoy does not know the way that the rules want yet; nothing was sent to a provider. Try again in a moment. If it stays so, the operator has to apply the rules to Envoy.",
+    },
+    {
+      when: `${details('upstream_reset')} || ${details('no_healthy_upstream')} || ${details('upstream')} || ${details('maintenance_mode')} || ${details('overload')}`,
       status: 503,
       type: 'overloaded_error',
       code: 'upstream_unreachable',
@@ -71,6 +80,9 @@ function replies(maxRequestBytes: number): LocalReply[] {
     },
   ]
 }
+
+/** On the routes that are left for requests without a way. */
+const undecided = undecidedRoutes.map((name) => `xds.route_name == "${name}"`).join(' || ')
 
 const requestId = '%REQ(X-REQUEST-ID)%'
 

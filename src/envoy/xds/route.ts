@@ -31,6 +31,8 @@ const paths: Family[] = [
   },
 ]
 const rest = { family: 'openai', match: { prefix: '/' } }
+/** The routes where a request ends whose way, as stage 1 has said it, Envoy does not have. */
+export const undecidedRoutes: readonly string[] = [...new Set([...paths, rest].map(({ family }) => family))]
 
 /**
  * What the service answers itself. Streams last as long as they like; the service says something on them now and then.
@@ -141,10 +143,10 @@ function decidedRoutes(all: readonly Family[], classes: readonly RouteClass[], m
       },
     })),
     {
-      // Before stage 1 has spoken. It never gets further: stage 1 answers or sets the class.
+      // Before stage 1 has spoken. It gets further only where Envoy lags behind the rules: stage 1 answers or sets the class.
       name: family,
       match,
-      direct_response: { status: 500, body: { inline_string: 'not decided' } },
+      direct_response: { status: 503, body: { inline_string: 'not decided' } },
     },
   ])
 }

@@ -103,7 +103,7 @@ export class DirectCall implements Carrier, Plan {
   attempt(upstream: string, headers: ReadonlyMap<string, string>): Exchange {
     const carried = this.#expectCarried()
     if (upstream !== carried.request.upstream) throw new Error(`the call is not for ${upstream}`)
-    return carried.attempt(headers)
+    return carried.tried ? new SecondExchange(() => this.exhausted()) : carried.attempt(headers)
   }
 
   async exhausted(): Promise<LocalAnswer> {
@@ -181,8 +181,12 @@ class Carried {
     else signal.addEventListener('abort', stop, { once: true })
   }
 
+  /** Whether it was on its way once. */
+  get tried(): boolean {
+    return this.#tried
+  }
+
   attempt(requestHeaders: ReadonlyMap<string, string>): Exchange {
-    if (this.#tried) throw new Error('a call is carried once')
     this.#tried = true
     return new CarriedExchange(this, this.#sink, this.#body, requestHeaders)
   }
@@ -207,6 +211,33 @@ class Carried {
     this.#reject(error)
     this.#body.fail(error)
   }
+}
+
+/**
+ * A call is carried once. An Envoy whose pools do not end in the service comes to the server again where it got no answer, and
+ * is told then what the client is to know.
+ */
+class SecondExchange implements Exchange {
+  readonly retriable = false
+  readonly #answer: () => Promise<LocalAnswer>
+
+  constructor(answer: () => Promise<LocalAnswer>) {
+    this.#answer = answer
+  }
+
+  async request(): Promise<RequestTransform> {
+    return { type: 'answer', answer: await this.#answer() }
+  }
+
+  head(): never {
+    throw new Error('nothing was asked')
+  }
+
+  data(): never {
+    throw new Error('nothing was asked')
+  }
+
+  closed(): void {}
 }
 
 /** Stage 2 of a carried call. */

@@ -1,0 +1,55 @@
+import type { Rules } from '../../config/schema.ts'
+import type { EnvoyJson } from '../xds/filters.ts'
+import type { EnvoyConfig } from '../xds/resources.ts'
+import { validationSecretName } from '../xds/secret.ts'
+import { type Failover, withAggregates } from './failover.ts'
+import { type SecretSource, type SelfContained, selfContained } from './self-contained.ts'
+
+/** What a target is made of. */
+export interface TargetInput {
+  rules: Rules
+  /** What the rules mean, as it would be served over ADS. */
+  config: EnvoyConfig
+  /** The service's unix socket, as Envoy sees it. */
+  socket: string
+  /** The target's own choice where absent. */
+  failover?: Failover | undefined
+  /** PEM file of the system's authorities, where Envoy runs. */
+  systemCaFile: string
+  /** Where Envoy reads what is made, for targets of several files. */
+  directory: string
+  /** The Kubernetes namespace. */
+  namespace: string
+  /** The version of the service's image. */
+  version: string
+}
+
+/** One file of a target: YAML documents. */
+export interface TargetFile {
+  name: string
+  /** What stands above it, for people. */
+  comment: string
+  documents: readonly object[]
+}
+
+/** Makes the files of one target. @throws {RangeError} where the rules ask for what the target cannot give */
+export type Target = (input: TargetInput) => TargetFile[]
+
+/** The configuration of a target, with nothing in it that a control plane of ours would serve. */
+export function configFor(input: TargetInput, failover: Failover, secretSource?: SecretSource): SelfContained {
+  const made = selfContained(
+    { ...input.config, secret: secretsFor(input.config.secret, input.systemCaFile) },
+    secretSource,
+  )
+  return (input.failover ?? failover) === 'aggregate' ? withAggregates(made) : made
+}
+
+/** The system's authorities are those of the machine that Envoy runs on, not of the one that renders. */
+export function secretsFor(secrets: ReadonlyMap<string, EnvoyJson>, systemCaFile: string): Map<string, EnvoyJson> {
+  const system = validationSecretName(undefined)
+  const validation_context = { trusted_ca: { filename: systemCaFile } }
+  return new Map([
+    ...secrets,
+    ...(secrets.has(system) ? [[system, { name: system, validation_context }] as const] : []),
+  ])
+}
