@@ -123,14 +123,17 @@ test('all rules are good, and their listeners and telemetry can be found', () =>
   expect(rulesFiles.sort()).toEqual([
     'envoy/compose/demo/chaperone.yaml',
     'envoy/compose/gateway/chaperone.yaml',
+    'k8s/envoy-gateway/chaperone.yaml',
     'k8s/gateway/chaperone.yaml',
+    'k8s/inject/chaperone.yaml',
+    'k8s/istio/chaperone.yaml',
     'k8s/sidecar/chaperone.yaml',
   ])
   for (const file of rulesFiles) {
     const { listeners, telemetry } = rulesOf(file)
     // A sidecar answers its own pod only; everything else stands behind a port mapping or a NetworkPolicy.
     expect(listeners, file).toMatchObject({
-      default: { address: file.includes('sidecar') ? '127.0.0.1' : '0.0.0.0', port: 10000 },
+      default: { address: /sidecar|inject|istio/.test(file) ? '127.0.0.1' : '0.0.0.0', port: 10000 },
     })
     expect(telemetry, file).toMatchObject({ address: '0.0.0.0', port: 10001 })
   }
@@ -252,7 +255,8 @@ describe.each(['sidecar', 'gateway'])('k8s/%s', (name) => {
   const kustomization = read<Kustomization>(`${directory}/kustomization.yaml`)
   const manifests = kustomization.resources
     .filter((resource) => resource.endsWith('.yaml'))
-    .map((resource) => read<Manifest>(`${directory}/${resource}`))
+    .flatMap((resource) => parseAllDocuments(readFileSync(`${directory}/${resource}`, 'utf8')))
+    .map((document) => document.toJS() as Manifest)
   const deployment = manifests.find(({ kind }) => kind === 'Deployment')!
   const pod = (deployment.spec.template as { spec: PodSpec }).spec
   const containers = [...pod.initContainers, ...pod.containers]

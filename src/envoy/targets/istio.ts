@@ -37,7 +37,7 @@ export const istio: Target = (input) => {
         {
           apiVersion: 'kustomize.config.k8s.io/v1alpha1',
           kind: 'Component',
-          resources: ['envoy-filter.yaml'],
+          resources: ['envoy-filter.yaml', 'outbound.yaml'],
           ...kustomizeParts(version),
           patches: [
             {
@@ -62,6 +62,23 @@ export const istio: Target = (input) => {
               ...[serviceClusterConfig(socket), ...clusters].map(add('CLUSTER')),
               ...listeners.map(add('LISTENER')),
             ],
+          },
+        },
+      ],
+    },
+    {
+      name: 'outbound.yaml',
+      comment:
+        'What the agent itself opens goes to services that the mesh knows, and not by the proxy to anywhere else; a ServiceEntry of a provider’s host would let it go there.',
+      documents: [
+        {
+          apiVersion: 'networking.istio.io/v1beta1',
+          kind: 'Sidecar',
+          metadata: { name: 'chaperone', labels: partOf },
+          spec: {
+            workloadSelector: { labels: podLabel },
+            outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' },
+            egress: [{ hosts: ['*/*'] }],
           },
         },
       ],
