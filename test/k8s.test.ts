@@ -216,7 +216,9 @@ test.each(rendered)('k8s/%s is what the command renders from %s', async (target,
   const files = readdirSync(output)
   expect(files.length).toBeGreaterThan(0)
   for (const name of files)
-    expect(readFileSync(`k8s/${target}/${name}`, 'utf8'), name).toBe(readFileSync(join(output, name), 'utf8'))
+    expect(readFileSync(`k8s/${target}/${name}`, 'utf8'), `${name}: run \`npm run render\``).toBe(
+      readFileSync(join(output, name), 'utf8'),
+    )
 })
 
 describe('the real Envoy takes', () => {

@@ -45,7 +45,7 @@ export async function render(
     )
     const { socket, target } = options
     const topology = withA2a(withMcp(llm.topology, rules.mcp), rules.a2a)
-    const config = envoyConfig(rules, topology, socket, target && noSecrets)
+    const config = envoyConfig(rules, topology, socket, target && { resolve: noSecrets, document: noSecrets })
     encodeConfig(config)
     if (target) {
       renderTarget({ ...options, target }, { rules, config, socket, rulesFile: file }, write)

@@ -180,7 +180,7 @@ function routeOf({ rules, socket }: TargetInput): object[] {
 const notPatched = {
   error: {
     message:
-      "This gateway's Envoy has not been told of the way to this model's providers. The operator finds out why in the status of EnvoyPatchPolicy chaperone.",
+      'Envoy has not been told of any way that the rules may want. The operator finds out why in the status of EnvoyPatchPolicy chaperone.',
     type: 'overloaded_error',
     param: null,
     code: 'gateway_not_ready',

@@ -56,14 +56,22 @@ class Secrets {
       const {
         tls_certificate_sds_secret_configs: certificates,
         validation_context_sds_secret_config: validation,
+        combined_validation_context: combined,
         ...rest
       } = object
       return {
         ...rest,
         ...(Array.isArray(certificates) && this.#certificates(certificates.map(({ name }) => String(name)))),
         ...(isObject(validation) && this.#validation(String(validation.name))),
+        ...(isObject(combined) && this.#combined(combined)),
       }
     })
+  }
+
+  /** What is said at the place of use, and a secret beside it: by now the secret itself, or where it is from. */
+  #combined(combined: EnvoyJson): EnvoyJson {
+    const { default_validation_context: own, validation_context: secret } = combined as Record<string, EnvoyJson>
+    return secret ? { validation_context: { ...own, ...secret } } : { combined_validation_context: combined }
   }
 
   #certificates(names: string[]): EnvoyJson {
