@@ -1,5 +1,5 @@
+import type { Hearers } from './a2a/front/account.ts'
 import { isA2aPath } from './a2a/protocol.ts'
-import type { A2aRecord } from './a2a/record.ts'
 import { A2aState, a2aTopology } from './a2a/state.ts'
 import type { Owners } from './a2a/tasks/owners.ts'
 import { innerPath, type Mount, mountOf } from './config/http/mount.ts'
@@ -26,7 +26,7 @@ import type { ToolPins } from './mcp/pins/tool-pins.ts'
 import { type CompiledMcp, McpState } from './mcp/state.ts'
 import { ExpressionCompiler } from './policy/expression.ts'
 import type { ProcessKeys } from './process-keys.ts'
-import type { AgentRequest, Decision, Protocol, Topology } from './protocol.ts'
+import type { AgentRequest, Decision, LocalAnswer, Protocol, Topology } from './protocol.ts'
 import type { McpRecord } from './telemetry/record.ts'
 
 export interface GatewayOptions {
@@ -44,8 +44,8 @@ export interface GatewayOptions {
   mcpFinished(record: McpRecord): void
   /** Whose tasks of agents are whose; default: as this process knows. */
   taskOwners?: Owners | undefined
-  /** Told of finished calls of agents. */
-  a2aFinished?: ((record: A2aRecord) => void) | undefined
+  /** Told of calls of agents. */
+  a2aHearers?: Partial<Hearers> | undefined
   governance: GovernanceParts
   /** For what the rules name no keys for; default: keys of its own. */
   keys?: ProcessKeys | undefined
@@ -102,9 +102,9 @@ export class Gateway {
       secrets: options.secrets,
       report: options.report,
     }
-    const { tokens, taskOwners: owners, a2aFinished: finished, keys } = options
+    const { tokens, taskOwners: owners, a2aHearers: hearers, keys } = options
     this.#mcp = new McpState({ ...own, tokens, ownKey: keys?.seal })
-    this.#a2a = new A2aState({ ...own, owners, finished, ownKey: keys?.signing })
+    this.#a2a = new A2aState({ ...own, owners, hearers, ownKey: keys?.signing })
     this.#current = this.#compile(options.rules)
     this.#current.mcp.activate()
     this.#server = new EnvoyServer({
@@ -312,9 +312,25 @@ class Protocols implements Protocol {
       return ((mode === 'mcp' ? mcp : mode === 'a2a' ? a2a : undefined) ?? llm).decide(mounted)
     }
     if (mcp && isMcpPath(request.path)) return mcp.decide(request)
-    return (a2a && isA2aPath(request.path) ? a2a : llm).decide(request)
+    if (a2a && isA2aPath(request.path)) return a2a.decide(request)
+    return isGrpc(request) ? { type: 'answer', answer: noSuchService() } : llm.decide(request)
   }
 }
+
+function isGrpc({ headers }: AgentRequest): boolean {
+  return headers.get('content-type')?.startsWith('application/grpc') === true
+}
+
+/** To gRPC that is for nobody here. */
+const noSuchService = (): LocalAnswer => ({
+  status: 200,
+  headers: [
+    ['content-type', 'application/grpc'],
+    ['grpc-status', '12'],
+    ['grpc-message', 'There is no such gRPC service here'],
+  ],
+  body: '',
+})
 
 /** The issuers whose tokens a listener takes, by listener; empty where it takes none. */
 function issuersOf({ listeners, identities }: Rules): ReadonlyMap<string, readonly string[]> {

@@ -155,6 +155,8 @@ export interface Upstream {
   readonly serverName?: string | undefined
   /** PEM file of the authorities to trust; the system's where absent. */
   readonly caFile?: string | undefined
+  /** Speaks HTTP/2 without TLS, and says so nowhere. With TLS the two sides agree on the version. */
+  readonly http2?: true | undefined
   /** Each address is a host of its own, so that a session can go back to its own: those the name has, or these where there are any. */
   readonly replicas?: readonly { readonly host: string; readonly port: number }[] | undefined
 }

@@ -159,10 +159,13 @@ export class Service {
       tokens: backend.tokens,
       taskOwners: backend.taskOwners,
       mcpFinished: (record) => this.telemetry.mcp(record),
-      a2aFinished: (record) => {
-        this.telemetry.a2a(record)
-        if (this.gateway.rules.telemetry.accessLog)
-          log.info(auditLine(record), record.error === undefined ? 'a2a' : 'a2a failed')
+      a2aHearers: {
+        finished: (record) => {
+          this.telemetry.a2a(record)
+          if (this.gateway.rules.telemetry.accessLog)
+            log.info(auditLine(record), record.error === undefined ? 'a2a' : 'a2a failed')
+        },
+        stream: (change) => metrics.a2aStream(change),
       },
       governance: this.#governance,
       keys: this.#keys,

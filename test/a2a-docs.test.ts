@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs'
-import { ClientFactory } from '@a2a-js/sdk/client'
+import { ClientFactory, ClientFactoryOptions } from '@a2a-js/sdk/client'
+import { GrpcTransportFactory } from '@a2a-js/sdk/client/grpc'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { spelling } from '../src/a2a/error-kinds.ts'
 import type { RulesInput } from '../src/config/schema.ts'
 import { startAgent } from './a2a/agent.ts'
+import { grpcCall } from './a2a/grpc-call.ts'
+import { message } from './a2a/message.ts'
 import { startGateway } from './gateway.ts'
 
 const page = readFileSync('docs/a2a.md', 'utf8')
@@ -26,26 +29,50 @@ test('docs/a2a.md: its first configuration does what the page says', async () =>
       const card = `${gateway.url}/a2a/${name}/.well-known/agent-card.json`
       const client = await new ClientFactory().createFromUrl(card, '')
       const kinds: unknown[] = []
-      const message = { messageId: '1', role: 1, parts: [], contextId: '', taskId: '', metadata: undefined }
-      const part = {
-        content: { $case: 'text' as const, value: 'hi' },
-        metadata: undefined,
-        filename: '',
-        mediaType: '',
-      }
-      for await (const event of client.sendMessageStream({
-        tenant: '',
-        message: { ...message, parts: [part], extensions: [], referenceTaskIds: [] },
-        configuration: undefined,
-        metadata: undefined,
-      }))
-        kinds.push(event.payload?.$case)
+      for await (const event of client.sendMessageStream(message('hi'))) kinds.push(event.payload?.$case)
       expect(kinds.at(-1)).toBe('statusUpdate')
     }
   } finally {
     await gateway.stop()
     await Promise.all([planner.close(), billing.close()])
     delete process.env.BILLING_TOKEN
+  }
+}, 60_000)
+
+test('docs/a2a.md: agents by gRPC are found by their cards, and by host', async () => {
+  const [, text] = /^## gRPC$.*?^```yaml\n(.*?)^```$/ms.exec(page)!
+  const [planner, billing, archive] = await Promise.all([
+    startAgent(),
+    startAgent([['GRPC', '1.0']]),
+    startAgent([['GRPC', '1.0']]),
+  ])
+  const rules = parse(text!) as RulesInput
+  // The page's rules as they are, but for where the agents live.
+  const { agents } = rules.a2a!
+  Object.assign(agents!.planner!, { url: planner.url })
+  Object.assign(agents!.billing!, { url: billing.url, hosts: [billing.grpc] })
+  const [at] = agents!.archive!.interfaces as unknown as [object]
+  Object.assign(agents!.archive!, { url: archive.url, interfaces: [{ ...at, url: `http://${archive.grpc}` }] })
+  const gateway = await startGateway(rules)
+  try {
+    const options = ClientFactoryOptions.createFrom(ClientFactoryOptions.default, {
+      transports: [new GrpcTransportFactory()],
+      preferredTransports: ['GRPC'],
+    })
+    for (const name of ['planner', 'billing']) {
+      const card = `${gateway.url}/a2a/${name}/.well-known/agent-card.json`
+      const client = await new ClientFactory(options).createFromUrl(card, '')
+      expect(await client.sendMessage(message('plan it'))).toMatchObject({ artifacts: [{ artifactId: 'a1' }] })
+    }
+    const json = { message: { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'only words' }] } }
+    const call = { operation: 'sendMessage' as const, json }
+    expect(await grpcCall(gateway.url, call, { ':authority': 'archive.agents.example.com' })).toMatchObject({
+      status: 0,
+      messages: [{ message: { parts: [{ text: 'you said only words' }] } }],
+    })
+  } finally {
+    await gateway.stop()
+    await Promise.all([planner, billing, archive].map((agent) => agent.close()))
   }
 }, 60_000)
 

@@ -1,8 +1,9 @@
-import { Role, type SendMessageRequest, type StreamResponse, TaskState } from '@a2a-js/sdk'
+import { Role, type StreamResponse, TaskState } from '@a2a-js/sdk'
 import { ClientFactory, JsonRpcTransportFactory, RestTransportFactory } from '@a2a-js/sdk/client'
 import { LegacyJsonRpcTransport, LegacyRestTransport } from '@a2a-js/sdk/compat/v0_3/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startAgent, type TestAgent } from './a2a/agent.ts'
+import { message } from './a2a/message.ts'
 import { startGateway, type TestGateway } from './gateway.ts'
 import { freePort } from './harness.ts'
 
@@ -58,25 +59,6 @@ afterAll(async () => {
   await gateway?.stop()
   await Promise.all([planner, legacy, rest, secret].map((agent) => agent?.close()))
 })
-
-function message(text: string, more: Partial<NonNullable<SendMessageRequest['message']>> = {}): SendMessageRequest {
-  return {
-    tenant: '',
-    message: {
-      messageId: `m${Math.random()}`,
-      contextId: '',
-      taskId: '',
-      role: Role.ROLE_USER,
-      parts: [{ content: { $case: 'text', value: text }, metadata: undefined, filename: '', mediaType: '' }],
-      metadata: undefined,
-      extensions: [],
-      referenceTaskIds: [],
-      ...more,
-    },
-    configuration: undefined,
-    metadata: undefined,
-  }
-}
 
 /** `fetch` as a caller with a virtual key. */
 const as = (key: string) =>
@@ -179,11 +161,27 @@ describe('cards', () => {
     }
     expect(card.name).toBe('Planner')
     expect(card.skills.map(({ id }) => id)).toEqual(['plan'])
-    expect(card.supportedInterfaces.map(({ url }) => url)).toEqual(Array(4).fill(`${gateway.url}/a2a/planner`))
+    const { host } = new URL(gateway.url)
+    const place = `${gateway.url}/a2a/planner`
+    expect(card.supportedInterfaces.map(({ url }) => url)).toEqual([place, place, host, place, place])
     // 0.3's own field, for those who know no other.
     expect(card.url).toBe(`${gateway.url}/a2a/planner`)
     expect(JSON.stringify(card)).not.toContain(planner.url)
     expect(await (await fetch(`${gateway.url}/a2a/planner/.well-known/agent.json`)).json()).toEqual(card)
+  })
+
+  test('and the directory are asked for again by their tags', async () => {
+    for (const path of ['/a2a', '/a2a/planner/.well-known/agent-card.json', '/a2a/planner/.well-known/agent.json']) {
+      const first = await fetch(gateway.url + path)
+      await first.arrayBuffer()
+      expect(first.headers.get('cache-control')).toBe('private, max-age=60')
+      const etag = first.headers.get('etag')!
+      const headers = { 'cache-control': 'no-cache' }
+      const same = await fetch(gateway.url + path, { headers: { ...headers, 'if-none-match': `"x", W/${etag}` } })
+      expect([same.status, same.headers.get('etag'), await same.text()]).toEqual([304, etag, ''])
+      const other = await fetch(gateway.url + path, { headers: { ...headers, 'if-none-match': '"x"' } })
+      expect([other.status, await other.json()]).toEqual([200, expect.any(Object)])
+    }
   })
 
   test('the extended one is the gateway’s as well', async () => {

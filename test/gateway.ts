@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { A2aRecord } from '../src/a2a/record.ts'
+import type { A2aRecord, A2aStreamChange } from '../src/a2a/record.ts'
 import type { Owners } from '../src/a2a/tasks/owners.ts'
 import { type Rules, type RulesInput, rulesSchema } from '../src/config/schema.ts'
 import { SecretStore } from '../src/config/secrets.ts'
@@ -41,6 +41,8 @@ export interface TestGateway {
   mcpRecords: McpRecord[]
   /** Every finished call of an agent, in order. */
   a2aRecords: A2aRecord[]
+  /** What streams of agents' answers went through, in order. */
+  a2aStreams: A2aStreamChange[]
   /** Approvals of MCP tools. */
   pins: PinStore
   /** Definitions of tools that are not the approved ones. */
@@ -89,6 +91,7 @@ export async function startGateway(input: TestRules, options: TestGatewayOptions
   const refusals: RefusalRecord[] = []
   const mcpRecords: McpRecord[] = []
   const a2aRecords: A2aRecord[] = []
+  const a2aStreams: A2aStreamChange[] = []
   const pinned: PinEvent[] = []
   const reports: { error: unknown; requestId: string }[] = []
   const secrets = new SecretStore({ report: (error) => reports.push({ error, requestId: '' }) })
@@ -134,7 +137,10 @@ export async function startGateway(input: TestRules, options: TestGatewayOptions
     tokens: new MemoryTokenStore(),
     taskOwners: options.taskOwners,
     mcpFinished: (record) => mcpRecords.push(record),
-    a2aFinished: (record) => a2aRecords.push(record),
+    a2aHearers: {
+      finished: (record) => a2aRecords.push(record),
+      stream: (change) => a2aStreams.push(change),
+    },
     governance,
     report: (error, requestId) => reports.push({ error, requestId }),
   })
@@ -174,6 +180,7 @@ export async function startGateway(input: TestRules, options: TestGatewayOptions
     refusals,
     mcpRecords,
     a2aRecords,
+    a2aStreams,
     pins,
     pinned,
     keys,

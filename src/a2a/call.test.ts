@@ -469,7 +469,7 @@ describe('what is refused', () => {
         path: '/lf.a2a.v1.A2AService/GetTask',
         body: new Uint8Array([1, 0, 0, 0, 0]),
       }),
-      'invalidRequest',
+      'methodNotFound',
     ],
   ]
   test.each(cases)('%s', (_, asked, kind, text = /./) => {

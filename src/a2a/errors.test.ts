@@ -1,6 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { describe, expect, test } from 'vitest'
-import { BadRequestSchema, ErrorInfoSchema } from '#gen/google/rpc/error_details_pb.js'
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '#gen/google/rpc/error_details_pb.js'
 import { StatusSchema } from '#gen/google/rpc/status_pb.js'
 import { A2aError, type A2aErrorKind, invalidParams } from './errors.ts'
 import type { Wire } from './operations.ts'
@@ -169,4 +169,57 @@ describe('what agents say', () => {
     expect(readGrpcTrailers(new Map([['grpc-status', '0']]))).toBeUndefined()
     expect(readGrpcTrailers(new Map())?.kind).toBe('internal')
   })
+})
+
+describe('trailers of gRPC have room for what clients take', () => {
+  const size = (error: A2aError) => {
+    const { headers } = renderError(error, { binding: 'grpc', version: '1.0' })
+    return headers.reduce((sum, [name, value]) => sum + name.length + value.length + 32, 0)
+  }
+
+  test('whatever an agent says', () => {
+    const details = Array.from({ length: 30 }, () => ({
+      '@type': 'type.googleapis.com/google.protobuf.Value',
+      value: 'x'.repeat(1000),
+    }))
+    const error = new A2aError('taskNotFound', '„ä”'.repeat(2000), { details, metadata: { taskId: 't' } })
+    expect(size(error)).toBeLessThan(8192)
+    const headers = new Map(renderError(error, { binding: 'grpc', version: '1.0' }).headers)
+    expect(readGrpcTrailers(headers)).toMatchObject({
+      kind: 'taskNotFound',
+      metadata: { taskId: 't' },
+      message: expect.stringMatching(/^(„ä”)+.{0,2}…$/),
+    })
+    const endless = new A2aError('taskNotFound', 'x', { metadata: { id: 'x'.repeat(9000) } })
+    expect(size(endless)).toBeLessThan(8192)
+  })
+
+  test('when to come again', () => {
+    const error = new A2aError('rateLimited', 'slow down', { headers: [['retry-after', '3']] })
+    const headers = new Map(renderError(error, { binding: 'grpc', version: '1.0' }).headers)
+    const status = fromBinary(StatusSchema, Buffer.from(headers.get('grpc-status-details-bin')!, 'base64'))
+    const detail = status.details.find(({ typeUrl }) => typeUrl.endsWith('/google.rpc.RetryInfo'))
+    expect(fromBinary(RetryInfoSchema, detail!.value).retryDelay?.seconds).toBe(3n)
+  })
+})
+
+test.each<[string, string, A2aErrorKind]>([
+  ['12', 'TaskNotCancelableError: it is over', 'taskNotCancelable'],
+  ['12', 'PushNotificationNotSupportedError: it is over', 'pushNotSupported'],
+  ['5', 'MethodNotFoundError: it is over', 'methodNotFound'],
+  ['13', 'JSONParseError: it is over', 'parseError'],
+])('status %s with the name of an error of 0.3: %s', (status, message, kind) => {
+  const headers = new Map([
+    ['grpc-status', status],
+    ['grpc-message', message],
+  ])
+  expect(readGrpcTrailers(headers)).toMatchObject({ kind, message: 'it is over' })
+})
+
+test('what is no name of an error is part of the message', () => {
+  const headers = new Map([
+    ['grpc-status', '5'],
+    ['grpc-message', 'SomeError: gone'],
+  ])
+  expect(readGrpcTrailers(headers)).toMatchObject({ kind: 'taskNotFound', message: 'SomeError: gone' })
 })

@@ -1,15 +1,19 @@
+import { createHash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { findCredential } from '../identity/credentials.ts'
 import type { Identity, Unidentified } from '../identity/identity.ts'
+import { isObject, type JsonObject } from '../json.ts'
 import type { AgentRequest, Decision, LocalAnswer, Protocol, Responder } from '../protocol.ts'
 import { spelling } from './error-kinds.ts'
 import { A2aError } from './errors.ts'
-import type { Asker } from './front/account.ts'
+import { type Asker, refusalRecord } from './front/account.ts'
 import type { Calls } from './front/calls.ts'
 import { type Cards, keySetPath } from './front/cards.ts'
 import type { Offered } from './front/context.ts'
 import type { Gate } from './governed.ts'
-import type { Wire } from './operations.ts'
+import { type AgentNames, isGrpcPath } from './grpc/agent-names.ts'
+import { grpcService, type Wire } from './operations.ts'
+import type { A2aRecord } from './record.ts'
 import { renderError } from './render-error.ts'
 
 type Maybe<T> = T | Promise<T>
@@ -18,19 +22,27 @@ const cardPaths: ReadonlySet<string> = new Set(['/.well-known/agent-card.json', 
 
 /** Whether a path is one of A2A's. */
 export function isA2aPath(path: string): boolean {
-  return path === '/a2a' || path.startsWith('/a2a/') || path.startsWith('/a2a?') || path === keySetPath
+  return (
+    path === '/a2a' || path.startsWith('/a2a/') || path.startsWith('/a2a?') || path === keySetPath || isGrpcPath(path)
+  )
 }
 
 /** What the protocol is made of, under one revision of the rules. */
 export interface A2aParts {
   readonly agents: ReadonlyMap<string, Offered>
+  /** By which clients of gRPC reach them. */
+  readonly names: AgentNames
   readonly gate: Gate
   readonly calls: Calls
   readonly cards: Cards
   /** Where clients reach the gateway; undefined: where they say that they asked. */
   readonly base: string | undefined
+  /** The longest body that a listener takes, bytes. */
+  limitOf(listener: string): number
   /** The public keys, as JSON. */
   keySet(): Promise<string>
+  /** Told of calls that get no further than here. */
+  finished(record: A2aRecord): void
   report(error: unknown, requestId: string): void
 }
 
@@ -71,18 +83,22 @@ export class A2aProtocol implements Protocol {
 
   #identified(request: AgentRequest, listener: string, identity: Identity | Unidentified): Decision {
     const [path = '', query] = splitOnce(request.path, '?')
-    const [, name = '', below = ''] = /^\/a2a\/([^/]+)(.*)$/s.exec(path) ?? []
+    const byGrpc = isGrpcPath(path)
+    const [, named = '', below = ''] = /^\/a2a\/([^/]+)(.*)$/s.exec(path) ?? []
     const wire = wireOf(request, below)
+    const refuse = (error: A2aError, known?: Identity): Decision => {
+      this.#parts.finished(refusalRecord({ ...request, listener, identity: known }, wire, error))
+      return { type: 'answer', answer: renderError(error, wire) }
+    }
     if ('status' in identity) {
       if (identity.cause !== undefined) this.#parts.report(identity.cause, request.id)
       const unknown = identity.status === 401
       const headers: [string, string][] = unknown ? [['www-authenticate', `Bearer error="${identity.code}"`]] : []
-      return refusal(
+      return refuse(
         new A2aError(unknown ? 'unauthenticated' : 'unavailable', identity.message, {
           metadata: { code: identity.code },
           headers,
         }),
-        wire,
       )
     }
     const asker: Asker = {
@@ -101,11 +117,31 @@ export class A2aProtocol implements Protocol {
         return { type: 'answer', answer: plainRefusal(405, 'The directory can only be read.') }
       return this.#json(asker, () => this.#parts.cards.directory(asker, base))
     }
+    let name = named
+    const limit = this.#parts.limitOf(listener)
+    // Over HTTP/2 Envoy cuts a body that goes beyond it with its last piece, instead of refusing it.
+    if (request.body.length >= limit)
+      return refuse(
+        new A2aError(
+          'tooLarge',
+          `The request body is larger than this gateway's limit of ${limit} bytes. Send less, or ask the operator to raise maxRequestBytes of this listener.`,
+        ),
+        identity,
+      )
+    if (byGrpc) {
+      if (wire.binding !== 'grpc') return { type: 'answer', answer: notGrpc() }
+      try {
+        name = this.#parts.names.of(request)
+      } catch (error) {
+        if (error instanceof A2aError) return refuse(error, identity)
+        throw error
+      }
+    }
     const offered = this.#parts.agents.get(name)
     if (!offered)
-      return refusal(
+      return refuse(
         new A2aError('methodNotFound', 'There is no such agent here; GET /a2a lists those there are'),
-        wire,
+        identity,
       )
     if (cardPaths.has(below)) {
       if (request.method !== 'GET') return { type: 'answer', answer: plainRefusal(405, 'The card can only be read.') }
@@ -118,7 +154,7 @@ export class A2aProtocol implements Protocol {
       body,
       base: place ?? base,
       place,
-      rest: query === undefined ? below : `${below}?${query}`,
+      rest: byGrpc ? path : query === undefined ? below : `${below}?${query}`,
     }
     return {
       type: 'respond',
@@ -127,11 +163,21 @@ export class A2aProtocol implements Protocol {
   }
 
   /** A document of the gateway's own. */
-  #json(asker: Asker, make: () => Promise<object>): Decision {
-    const respond: Responder = async (_, response) => {
+  #json(asker: Asker, make: () => Promise<JsonObject>): Decision {
+    const respond: Responder = async (request, response) => {
       try {
+        const document = await make()
+        const etag = tagOf(document)
         // What a caller may see is its own matter, and changes with the rules.
-        send(response, 200, [['cache-control', 'private, max-age=60']], JSON.stringify(await make()))
+        const headers: [string, string][] = [
+          ['cache-control', 'private, max-age=60'],
+          ['etag', etag],
+        ]
+        const known = request.headers['if-none-match']
+          ?.split(',')
+          .some((tag) => tag.trim().replace(/^W\//, '') === etag)
+        if (known) response.writeHead(304, headers.flat()).end()
+        else send(response, 200, headers, JSON.stringify(document))
       } catch (error) {
         if (!(error instanceof A2aError) || error.cause !== undefined) this.#parts.report(error, asker.requestId)
         const known = error instanceof A2aError ? error : new A2aError('internal', 'The gateway failed.')
@@ -150,15 +196,19 @@ export class A2aProtocol implements Protocol {
 }
 
 /** What refusals before a call is understood are written for. */
-function wireOf({ headers, method }: AgentRequest, below: string): Wire {
-  if (headers.get('content-type')?.startsWith('application/grpc') === true) return { binding: 'grpc', version: '1.0' }
+function wireOf({ headers, method, path }: AgentRequest, below: string): Wire {
+  if (headers.get('content-type')?.startsWith('application/grpc') === true)
+    return { binding: 'grpc', version: path.includes(`/${grpcService['0.3']}/`) ? '0.3' : '1.0' }
   const rpc = (below === '' || below === '/') && method === 'POST'
   return { binding: rpc ? 'jsonrpc' : 'http+json', version: '1.0' }
 }
 
-function refusal(error: A2aError, wire: Wire): Decision {
-  return { type: 'answer', answer: renderError(error, wire) }
-}
+/** What is no gRPC, where only that is spoken (PROTOCOL-HTTP2.md of grpc/grpc). */
+const notGrpc = (): LocalAnswer => ({
+  status: 415,
+  headers: [['content-type', 'application/json']],
+  body: JSON.stringify({ error: 'This is a method of gRPC: the content-type must be application/grpc.' }),
+})
 
 function plainRefusal(status: number, message: string): LocalAnswer {
   return {
@@ -169,6 +219,15 @@ function plainRefusal(status: number, message: string): LocalAnswer {
     ],
     body: JSON.stringify({ error: message }),
   }
+}
+
+/** The document's entity tag (1.0, section 8.6). A signature is another each time, though what it is of is the same. */
+function tagOf({ signatures, ...document }: JsonObject): string {
+  const signed = Array.isArray(signatures) ? signatures.map((each) => (isObject(each) ? each.protected : '')) : []
+  return `"${createHash('sha256')
+    .update(JSON.stringify([document, signed]))
+    .digest('base64url')
+    .slice(0, 22)}"`
 }
 
 function send(response: ServerResponse, status: number, headers: [string, string][], body: string): void {

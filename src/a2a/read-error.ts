@@ -16,7 +16,12 @@ import { registry } from './render-error.ts'
 
 /** Errors as agents say them, of either version: A2A 1.0, sections 9.5, 10.6 and 11.6; A2A 0.3, section 8. */
 
+/** `TASK_NOT_FOUND` as the SDKs call it: `TaskNotFoundError`. */
+const className = (reason: string) =>
+  `${reason.toLowerCase().replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase())}Error`
+
 const byReason = new Map<string, A2aErrorKind>()
+const byName = new Map<string, A2aErrorKind>([['JSONParseError', 'parseError']])
 const byCode = new Map<number, A2aErrorKind>()
 const byHttp = new Map<number, A2aErrorKind>([
   [400, 'invalidParams'],
@@ -32,6 +37,7 @@ const byGrpc = new Map<number, A2aErrorKind>([
 ])
 for (const [kind, { reason, code, http, grpc: status }] of Object.entries(spelling) as [A2aErrorKind, Spelling][]) {
   byReason.set(reason, kind)
+  byName.set(className(reason), kind)
   byCode.set(code, kind)
   if (!byHttp.has(http)) byHttp.set(http, kind)
   if (!byGrpc.has(status)) byGrpc.set(status, kind)
@@ -74,8 +80,12 @@ export function readGrpcTrailers(trailers: ReadonlyMap<string, string>): A2aErro
       // Details of types that are not known here: the status alone has to do.
     }
   }
-  const kind = byDetails(details) ?? byGrpc.get(code) ?? 'internal'
-  return agentError(kind, percentDecoded(trailers.get('grpc-message') ?? ''), details)
+  const said = percentDecoded(trailers.get('grpc-message') ?? '')
+  const kind = byDetails(details)
+  // The SDK of 0.3 for Python names the error in front of its message, and nowhere else.
+  const [, name = '', rest = ''] = (kind === undefined && /^([A-Za-z]{1,50}Error): (.*)$/s.exec(said)) || []
+  const named = byName.get(name)
+  return agentError(kind ?? named ?? byGrpc.get(code) ?? 'internal', named === undefined ? said : rest, details)
 }
 
 function agentError(kind: A2aErrorKind, message: unknown, all: readonly ErrorDetail[]): A2aError {

@@ -5,7 +5,7 @@ import type { A2aBinding, A2aOperation, A2aVersion } from './operations.ts'
 /** A finished call of an agent, for the log, the metrics and the trace. Free of content. */
 export interface A2aRecord {
   readonly requestId: string
-  /** The agent's name in the rules. */
+  /** The agent's name in the rules; empty: the call was refused before it was looked at. */
   readonly agent: string
   /** Undefined: the request was not understood. */
   readonly operation: A2aOperation | undefined
@@ -39,4 +39,15 @@ export interface A2aRecord {
   readonly durationMs: number
   /** W3C context of Envoy's own span, or of the client's where Envoy does not trace. */
   readonly traceparent?: string | undefined
+}
+
+/** A stream of an agent's answer that begins, whose task goes into another state, or that ends. */
+export interface A2aStreamChange {
+  readonly agent: string
+  /** How the client speaks. */
+  readonly binding: A2aBinding
+  /** The state that its task was in, as 1.0 spells it, empty where it is not known; undefined: it begins. */
+  readonly from: string | undefined
+  /** The state that its task is in; undefined: it ends. */
+  readonly to: string | undefined
 }

@@ -1,4 +1,4 @@
-import { create, createRegistry, fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf'
+import { createRegistry, fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf'
 import { ValueSchema } from '@bufbuild/protobuf/wkt'
 import { file_google_rpc_error_details } from '#gen/google/rpc/error_details_pb.js'
 import { StatusSchema } from '#gen/google/rpc/status_pb.js'
@@ -52,23 +52,54 @@ export function renderErrorEvent(error: A2aError, wire: Wire, id: RpcId = null):
   return `event: error\ndata: ${JSON.stringify(httpError(error, wire.version))}\n\n`
 }
 
-/** The trailers that end a call of gRPC with this error; `grpc-status-details-bin` has the details. */
+/** The longest message and details in trailers, bytes: gRPC's own clients take 8 KiB of metadata in all. */
+const longestTrailer = 2048
+const longestDetails = 4096
+
+/** The trailers that end a call of gRPC with this error; `grpc-status-details-bin` has the details, as far as they are not too long. */
 export function grpcTrailers(error: A2aError): [name: string, value: string][] {
   const code = spelling[error.kind].grpc
-  const details = allDetails(error).filter(({ '@type': type }) => registry.getMessage(typeName(type)) !== undefined)
-  const status = { code, message: error.message, details: details as unknown as JsonValue }
-  let bytes: Uint8Array
-  try {
-    bytes = toBinary(StatusSchema, fromJson(StatusSchema, status, { registry }))
-  } catch {
-    // An agent's detail that is not what its type says.
-    bytes = toBinary(StatusSchema, create(StatusSchema, { code, message: error.message }))
-  }
+  const message = shortened(error.message)
+  const known = [...allDetails(error), ...retryInfo(error)].filter(
+    ({ '@type': type }) => registry.getMessage(typeName(type)) !== undefined,
+  )
+  // The first says what kind of error it is; an agent's others may be as long as it likes.
+  const bytes = [known, known.slice(0, 1), []]
+    .map((details) => statusBytes({ code, message, details: details as unknown as JsonValue }))
+    .find((one) => one !== undefined && one.length <= longestDetails)
   return [
     ['grpc-status', String(code)],
-    ['grpc-message', percentEncoded(error.message)],
-    ['grpc-status-details-bin', Buffer.from(bytes).toString('base64').replace(/=+$/, '')],
+    ['grpc-message', percentEncoded(message)],
+    ...(bytes === undefined
+      ? []
+      : [['grpc-status-details-bin', Buffer.from(bytes).toString('base64').replace(/=+$/, '')] as [string, string]]),
   ]
+}
+
+/** @returns undefined where an agent's detail is not what its type says */
+function statusBytes(status: { code: number; message: string; details: JsonValue }): Uint8Array | undefined {
+  try {
+    return toBinary(StatusSchema, fromJson(StatusSchema, status, { registry }))
+  } catch {
+    return undefined
+  }
+}
+
+/** When to come again, as clients of gRPC look for it. */
+function retryInfo({ headers }: A2aError): ErrorDetail[] {
+  const [, seconds] = headers.find(([name]) => name === 'retry-after') ?? []
+  if (seconds === undefined || !/^\d{1,9}$/.test(seconds)) return []
+  return [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: `${seconds}s` }]
+}
+
+/** As much of a text as has a place in trailers. */
+function shortened(text: string): string {
+  let length = 0
+  for (const [index, character] of [...text].entries()) {
+    length += percentEncoded(character).length
+    if (length > longestTrailer) return `${[...text].slice(0, index).join('')}…`
+  }
+  return text
 }
 
 /** The `error` of a JSON-RPC answer. */

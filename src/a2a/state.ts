@@ -19,13 +19,14 @@ import { OpenTrees } from './delegation/open-trees.ts'
 import { delegationReader } from './delegation/reader.ts'
 import { Delegations } from './delegation/standing.ts'
 import { verifierOf } from './delegation/trust.ts'
+import type { Hearers } from './front/account.ts'
 import { Calls } from './front/calls.ts'
 import { Cards } from './front/cards.ts'
 import type { A2aContext, Offered } from './front/context.ts'
 import { governorOf } from './governed.ts'
+import { AgentNames } from './grpc/agent-names.ts'
 import { A2aProtocol } from './protocol.ts'
 import { TargetCheck } from './push/target.ts'
-import type { A2aRecord } from './record.ts'
 import { keySet, makeSigningKey, readSigningKey, type SigningKey } from './signing-key.ts'
 import { MemoryOwners } from './tasks/memory-owners.ts'
 import type { Owners } from './tasks/owners.ts'
@@ -42,8 +43,8 @@ export interface A2aOptions {
   relay?: Callbacks | undefined
   /** Signs where the rules have no key; default: one of its own. */
   ownKey?: KeyObject | undefined
-  /** Told of finished calls. */
-  finished?: ((record: A2aRecord) => void) | undefined
+  /** Told of calls. */
+  hearers?: Partial<Hearers> | undefined
   report(error: unknown, requestId: string): void
 }
 
@@ -91,21 +92,27 @@ export class A2aState {
       trees: new OpenTrees(this.#owners),
       callbacks,
       sampling: rules.telemetry.sampling,
-      finished: this.#options.finished ?? (() => undefined),
+      hearers: { finished: () => undefined, stream: () => undefined, ...this.#options.hearers },
       report,
     }
+    const names = new AgentNames(a2a.agents)
     const cards = new Cards(context, {
       listeners: rules.listeners,
+      grpcHost: a2a.grpcHost,
+      onlyOneByGrpc: names.only !== undefined,
       signer: given,
       push: offersPush(a2a.push, callbacks),
     })
     return new A2aProtocol({
       agents,
+      names,
       gate: governance,
       cards,
       calls: new Calls(context, cards),
       base: a2a.baseUrl?.replace(/\/$/, ''),
+      limitOf: (listener) => rules.listeners[listener]?.maxRequestBytes ?? Number.POSITIVE_INFINITY,
       keySet: async () => JSON.stringify(keySet([await signer()])),
+      finished: context.hearers.finished,
       report,
     })
   }

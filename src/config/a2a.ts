@@ -11,8 +11,14 @@ const patterns = z.array(
 const network = z
   .string()
   .regex(/^[0-9a-fA-F.:]{2,45}\/\d{1,3}$/, 'must be a network such as 10.1.0.0/16 or fd00:1::/32')
-const binding = z.enum(['jsonrpc', 'http+json'])
+const binding = z.enum(['jsonrpc', 'http+json', 'grpc'])
 const version = z.enum(['0.3', '1.0'])
+const grpcHost = z
+  .string()
+  .regex(
+    /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::\d{1,5})?$/,
+    'must be a host in small letters, with a port or none',
+  )
 const algorithm = z.enum(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'])
 
 /** What a tree has spent is kept for as long. */
@@ -105,8 +111,13 @@ const agent = z
       .describe('Hosts beside that of its URL where its card may lead'),
     offer: z
       .strictObject({
-        bindings: z.array(binding).min(1).default(['jsonrpc', 'http+json']).describe('The bindings of JSON'),
+        bindings: z.array(binding).min(1).default(['jsonrpc', 'http+json', 'grpc']).describe('The bindings'),
         versions: z.array(version).min(1).default(['1.0', '0.3']).describe('The versions of A2A'),
+        grpcHost: grpcHost
+          .optional()
+          .describe(
+            'A host of the agent’s own, with a port or none, by which clients of gRPC reach the gateway: planner.agents.example.com; default: they name the agent as `tenant`, or in the metadata `chaperone-agent`',
+          ),
       })
       .prefault({})
       .describe('What clients of the gateway may speak; what the agent does not is translated'),
@@ -277,6 +288,11 @@ export const a2a = z
     baseUrl: baseUrl
       .optional()
       .describe('Where clients reach the gateway, for the URLs in cards; default: where the card was asked for'),
+    grpcHost: grpcHost
+      .optional()
+      .describe(
+        'Where clients of gRPC reach it, with a port or none, for cards; default: the host and port of the others',
+      ),
     signer: signer
       .optional()
       .describe('Signs cards and delegations. None: cards are unsigned, and a key of this process signs delegations.'),

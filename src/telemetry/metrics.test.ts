@@ -169,10 +169,58 @@ test('docs/observability.md has every metric, and no other', async () => {
     startMs: Date.now() - 20,
     durationMs: 20,
   })
+  a2aStream('a', 'TASK_STATE_WORKING', 'TASK_STATE_COMPLETED')
   metrics.pin({ server: 's', why: 'new', held: true })
   const rendered = [...(await metrics.render()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
   const documented = [
     ...readFileSync('docs/observability.md', 'utf8').matchAll(/^\| `([a-z0-9_]+)` \| (?:counter|histogram|gauge) /gm),
   ].map(([, name]) => name)
   expect(documented.sort()).toEqual(rendered.sort())
+})
+
+/** A stream of an agent's answer, from its beginning to its end. */
+function a2aStream(agent: string, ...states: string[]): void {
+  const binding = 'grpc'
+  let from: string | undefined
+  for (const to of [...states, undefined]) {
+    metrics.a2aStream({ agent, binding, from, to })
+    from = to
+  }
+  metrics.a2a({
+    requestId: 'r2',
+    agent,
+    operation: 'streamMessage',
+    binding,
+    version: '1.0',
+    caller: { identity: 'key', subject: 'k', listener: 'default' },
+    depth: 0,
+    state: states.at(-1),
+    events: states.length,
+    aborted: false,
+    startMs: 0,
+    durationMs: 20,
+  })
+}
+
+test('streams of agents are counted by the state of their task, while they are open and when they have ended', async () => {
+  a2aStream('planner', 'TASK_STATE_WORKING', 'TASK_STATE_COMPLETED')
+  metrics.a2aStream({ agent: 'planner', binding: 'jsonrpc', from: undefined, to: '' })
+  metrics.a2aStream({ agent: 'planner', binding: 'jsonrpc', from: '', to: 'TASK_STATE_WORKING' })
+  const text = await metrics.render()
+  const value = (start: string) =>
+    Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(start))
+        ?.split(' ')
+        .at(-1),
+    )
+  expect(
+    value('chaperone_a2a_streams_total{agent="planner",binding="grpc",state="TASK_STATE_COMPLETED",end="complete"}'),
+  ).toBe(1)
+  expect(value('chaperone_a2a_events_total{agent="planner",binding="grpc"}')).toBe(2)
+  expect(value('chaperone_a2a_open_streams{agent="planner",binding="grpc",state="TASK_STATE_WORKING"}')).toBe(0)
+  expect(value('chaperone_a2a_open_streams{agent="planner",binding="grpc",state="TASK_STATE_COMPLETED"}')).toBe(0)
+  expect(value('chaperone_a2a_open_streams{agent="planner",binding="jsonrpc",state=""}')).toBe(0)
+  expect(value('chaperone_a2a_open_streams{agent="planner",binding="jsonrpc",state="TASK_STATE_WORKING"}')).toBe(1)
 })

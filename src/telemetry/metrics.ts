@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Attributes, ObservableResult } from '@opentelemetry/api'
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
-import type { A2aRecord } from '../a2a/record.ts'
+import type { A2aRecord, A2aStreamChange } from '../a2a/record.ts'
 import { type Histogram, Histograms } from './histograms.ts'
 import type { Caller, McpRecord, RefusalRecord, RequestRecord } from './record.ts'
 
@@ -91,6 +91,9 @@ export class Metrics {
   readonly #mcpSeconds = new Totals()
   readonly #a2a = new Totals()
   readonly #a2aSeconds = new Totals()
+  readonly #a2aStreams = new Totals()
+  readonly #a2aEvents = new Totals()
+  readonly #a2aOpen = new Totals()
   readonly #duration: Histogram
   readonly #firstToken: Histogram
   readonly #perToken: Histogram
@@ -149,6 +152,9 @@ export class Metrics {
     counter('chaperone.mcp.seconds', 'Time that MCP requests took, in all', this.#mcpSeconds)
     counter('chaperone.a2a.calls', 'Finished calls of agents', this.#a2a)
     counter('chaperone.a2a.seconds', 'Time that calls of agents took, in all', this.#a2aSeconds)
+    counter('chaperone.a2a.streams', 'Finished streams of agents’ answers', this.#a2aStreams)
+    counter('chaperone.a2a.events', 'Events that clients were sent in such streams', this.#a2aEvents)
+    gauge('chaperone.a2a.open.streams', 'Streams under way, by the state of their task', this.#a2aOpen.observe)
     counter('chaperone.attempts', 'Attempts at targets, by what came of them', this.#attempts)
     counter('chaperone.rules.changes', 'Changes of the rules, by how they went', this.#ruleChanges)
     gauge('chaperone.rules.revision', 'Rules that have been in force since the start, counted', (result) =>
@@ -237,6 +243,21 @@ export class Metrics {
     const attributes = () => ({ agent, operation, binding, version, from, error })
     this.#a2a.add(key, 1, attributes)
     this.#a2aSeconds.add(key, durationMs / 1000, attributes)
+    if (record.events === undefined) return
+    const { state = '' } = record
+    const end = record.aborted ? 'aborted' : record.error === undefined ? 'complete' : 'failed'
+    this.#a2aStreams.add(`${agent}\n${binding}\n${state}\n${end}`, 1, () => ({ agent, binding, state, end }))
+    this.#a2aEvents.add(`${agent}\n${binding}`, record.events, () => ({ agent, binding }))
+  }
+
+  /** A stream of an agent's answer begins, ends, or its task is in another state. */
+  a2aStream({ agent, binding, from, to }: A2aStreamChange): void {
+    const add = (state: string | undefined, amount: number) => {
+      if (state !== undefined)
+        this.#a2aOpen.add(`${agent}\n${binding}\n${state}`, amount, () => ({ agent, binding, state }))
+    }
+    add(from, -1)
+    add(to, 1)
   }
 
   /** A tool that is not as it was approved was seen for the first time. */

@@ -1,17 +1,23 @@
-"""An agent made with the SDK of PyPI, in both bindings of JSON and both versions: `agent.py PORT`."""
+"""An agent made with the SDK of PyPI, in all bindings and both versions: `agent.py PORT GRPC-PORT`."""
 
+import asyncio
 import sys
 
+import grpc
 import uvicorn
+from a2a.compat.v0_3 import a2a_v0_3_pb2_grpc
+from a2a.compat.v0_3.grpc_handler import CompatGrpcHandler
 from a2a.helpers.proto_helpers import new_task_from_user_message, new_text_part
 from a2a.server.agent_execution import AgentExecutor
-from a2a.server.request_handlers import DefaultRequestHandler
+from a2a.server.request_handlers import DefaultRequestHandler, GrpcHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
 from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
+from a2a.types import a2a_pb2_grpc
 from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
 from starlette.applications import Starlette
 
 PORT = int(sys.argv[1])
+GRPC = f"127.0.0.1:{sys.argv[2]}"
 URL = f"http://127.0.0.1:{PORT}"
 
 
@@ -42,6 +48,7 @@ CARD = AgentCard(
     supported_interfaces=[
         AgentInterface(url=f"{URL}/rpc", protocol_binding="JSONRPC", protocol_version="1.0"),
         AgentInterface(url=f"{URL}/rest", protocol_binding="HTTP+JSON", protocol_version="1.0"),
+        AgentInterface(url=GRPC, protocol_binding="GRPC", protocol_version="1.0"),
     ],
     capabilities=AgentCapabilities(streaming=True),
     default_input_modes=["text/plain"],
@@ -57,4 +64,15 @@ APP = Starlette(
         *create_rest_routes(HANDLER, enable_v0_3_compat=True, path_prefix="/rest"),
     ]
 )
-uvicorn.run(APP, host="127.0.0.1", port=PORT, log_level="error")
+
+
+async def main():
+    server = grpc.aio.server()
+    a2a_pb2_grpc.add_A2AServiceServicer_to_server(GrpcHandler(HANDLER), server)
+    a2a_v0_3_pb2_grpc.add_A2AServiceServicer_to_server(CompatGrpcHandler(HANDLER), server)
+    server.add_insecure_port(GRPC)
+    await server.start()
+    await uvicorn.Server(uvicorn.Config(APP, host="127.0.0.1", port=PORT, log_level="error")).serve()
+
+
+asyncio.run(main())

@@ -8,18 +8,30 @@ import {
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { AgentCard, Role, TaskState } from '@a2a-js/sdk'
+import { LegacyA2AService, legacyGrpcService } from '@a2a-js/sdk/compat/v0_3/server/grpc'
 import { AgentEvent, type AgentExecutor, DefaultRequestHandler, InMemoryTaskStore } from '@a2a-js/sdk/server'
 import { agentCardHandler, jsonRpcHandler, restHandler, UserBuilder } from '@a2a-js/sdk/server/express'
+import { A2AService, grpcService } from '@a2a-js/sdk/server/grpc'
+import {
+  Server as GrpcServer,
+  type Metadata,
+  ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  status,
+} from '@grpc/grpc-js'
 import { decodeJwt, type JWTPayload } from 'jose'
 
 /** As much of Express as the SDK's handlers need; it comes with the SDK, without its types. */
 type App = RequestListener & { use(...handlers: unknown[]): void }
 const express = createRequire(import.meta.url)('express') as () => App
 
-/** An agent made with the official SDK, in both bindings of JSON and both versions. */
+/** An agent made with the official SDK, in all bindings and both versions. */
 
 export interface TestAgent {
   url: string
+  /** `HOST:PORT` of gRPC; empty where its card names none. */
+  grpc: string
   /** The headers of every request, in order. */
   seen: IncomingHttpHeaders[]
   /** The texts that it was sent. */
@@ -44,15 +56,17 @@ const text = (value: string) => ({
  * working, and `only words` gets a message instead of a task.
  * @param offers the wires that its card names
  * @param token the bearer token that it wants
+ * @param tls what it speaks gRPC with; none: without TLS
  */
 export async function startAgent(
-  offers: readonly ['JSONRPC' | 'HTTP+JSON', '0.3' | '1.0'][] = [
+  offers: readonly ['JSONRPC' | 'HTTP+JSON' | 'GRPC', '0.3' | '1.0'][] = [
     ['JSONRPC', '1.0'],
     ['JSONRPC', '0.3'],
     ['HTTP+JSON', '1.0'],
     ['HTTP+JSON', '0.3'],
   ],
   token?: string,
+  tls?: { key: Buffer; cert: Buffer },
 ): Promise<TestAgent> {
   const seen: IncomingHttpHeaders[] = []
   const heard: string[] = []
@@ -60,12 +74,16 @@ export async function startAgent(
   const server = createServer(app)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const grpcServer = offers.some(([binding]) => binding === 'GRPC')
+    ? new GrpcServer(token === undefined ? {} : { interceptors: [wanting(token)] })
+    : undefined
+  const grpc = grpcServer === undefined ? '' : `127.0.0.1:${await bound(grpcServer, tls)}`
   const card = AgentCard.fromJSON({
     name: 'Planner',
     description: 'Plans journeys',
     version: '1.2.3',
     supportedInterfaces: offers.map(([protocolBinding, protocolVersion]) => ({
-      url: `${url}/${protocolBinding === 'JSONRPC' ? 'rpc' : 'rest'}`,
+      url: protocolBinding === 'GRPC' ? grpc : `${url}/${protocolBinding === 'JSONRPC' ? 'rpc' : 'rest'}`,
       protocolBinding,
       protocolVersion,
     })),
@@ -98,15 +116,15 @@ export async function startAgent(
         bus.finished()
         return
       }
-      const status = (state: TaskState) => ({ state, message: undefined, timestamp: undefined })
+      const statusOf = (state: TaskState) => ({ state, message: undefined, timestamp: undefined })
       const update = (state: TaskState) =>
-        bus.publish(AgentEvent.statusUpdate({ taskId, contextId, status: status(state), metadata: undefined }))
+        bus.publish(AgentEvent.statusUpdate({ taskId, contextId, status: statusOf(state), metadata: undefined }))
       bus.publish(
         AgentEvent.task(
           task ?? {
             id: taskId,
             contextId,
-            status: status(TaskState.TASK_STATE_SUBMITTED),
+            status: statusOf(TaskState.TASK_STATE_SUBMITTED),
             artifacts: [],
             history: [userMessage],
             metadata: undefined,
@@ -163,14 +181,49 @@ export async function startAgent(
   app.use('/.well-known/agent-card.json', agentCardHandler({ agentCardProvider: requestHandler }))
   app.use('/rpc', jsonRpcHandler(options))
   app.use('/rest', restHandler(options))
+  const called = async (call: { metadata: Metadata; getDeadline(): Date | number }) => {
+    const headers = Object.entries(call.metadata.getMap()).map(([name, value]) => [name, String(value)])
+    // grpc-js keeps this one for itself.
+    const waits = Number(call.getDeadline()) - Date.now()
+    seen.push({ ...Object.fromEntries(headers), ...(Number.isFinite(waits) && { 'grpc-timeout': `${waits}m` }) })
+    return UserBuilder.noAuthentication()
+  }
+  grpcServer?.addService(A2AService, grpcService({ requestHandler, userBuilder: called }))
+  grpcServer?.addService(LegacyA2AService, legacyGrpcService({ requestHandler, userBuilder: called }))
   return {
     url,
+    grpc,
     seen,
     heard,
     close: () =>
       new Promise((resolve) => {
+        grpcServer?.forceShutdown()
         server.closeAllConnections()
         server.close(() => resolve())
       }),
   }
 }
+
+/** @returns the port that the server listens on */
+function bound(server: GrpcServer, tls: { key: Buffer; cert: Buffer } | undefined): Promise<number> {
+  const credentials = tls
+    ? ServerCredentials.createSsl(null, [{ private_key: tls.key, cert_chain: tls.cert }])
+    : ServerCredentials.createInsecure()
+  return new Promise((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', credentials, (error, port) => (error ? reject(error) : resolve(port))),
+  )
+}
+
+/** Lets nobody in who does not show the token. */
+const wanting =
+  (token: string): ServerInterceptor =>
+  (_, call) =>
+    new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, proceed) => {
+            if (metadata.get('authorization')[0] === `Bearer ${token}`) proceed(metadata)
+            else call.sendStatus({ code: status.UNAUTHENTICATED, details: 'who are you?' })
+          },
+        }),
+    })

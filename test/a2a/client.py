@@ -9,6 +9,7 @@ from a2a.client import ClientConfig, create_client
 from a2a.helpers.proto_helpers import new_text_message
 from a2a.types import GetTaskRequest, Role, SendMessageRequest
 from google.protobuf.json_format import MessageToDict
+from metadata import channel
 
 URL, BINDING, STREAMING, KEY, TEXT = sys.argv[1:6]
 
@@ -16,7 +17,10 @@ URL, BINDING, STREAMING, KEY, TEXT = sys.argv[1:6]
 async def main():
     async with httpx.AsyncClient(headers={"x-chaperone-key": KEY}, timeout=30) as http:
         config = ClientConfig(
-            httpx_client=http, supported_protocol_bindings=[BINDING], streaming=STREAMING == "streaming"
+            httpx_client=http,
+            supported_protocol_bindings=[BINDING],
+            streaming=STREAMING == "streaming",
+            grpc_channel_factory=lambda url: channel(url, {"x-chaperone-key": KEY}),
         )
         client = await create_client(URL, config)
         message = new_text_message(TEXT, role=Role.ROLE_USER)

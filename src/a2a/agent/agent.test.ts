@@ -23,14 +23,15 @@ describe('places', () => {
   })
 
   test('have another id where anything of them is another: credentials go to no address they were not meant for', () => {
-    const id = (rule: object, url = 'https://p.example/x') => placeOf('p', ruleOf(rule), new URL(url)).id
+    const id = (rule: object, url = 'https://p.example/x') => placeOf('p', ruleOf(rule), new URL(url), 'jsonrpc').id
     expect(id({})).toBe(id({}, 'https://p.example/other?query'))
     const others = [
       id({}, 'http://p.example/x'),
       id({}, 'https://p.example:444/x'),
       id({}, 'https://q.example/x'),
       id({ tls: { serverName: 'q' } }),
-      placeOf('q', ruleOf({}), new URL('https://p.example')).id,
+      placeOf('q', ruleOf({}), new URL('https://p.example'), 'jsonrpc').id,
+      placeOf('p', ruleOf({}), new URL('http://p.example'), 'grpc').id,
     ]
     expect(new Set([id({}), ...others]).size).toBe(others.length + 1)
   })

@@ -9,6 +9,7 @@ import { cardKeys } from '../card/keys.ts'
 import { type AgentInterface, interfacesOf, type ReadCard } from '../card/read-card.ts'
 import { verifyCard } from '../card/signatures.ts'
 import { A2aError } from '../errors.ts'
+import type { A2aBinding } from '../operations.ts'
 import { CardSource } from './card-source.ts'
 import { placeOf, placesOf } from './places.ts'
 
@@ -40,7 +41,7 @@ export class Agent {
     this.#own = own
     this.#cards = new CardSource(
       rule,
-      (url, headers, signal) => this.request(url, 'GET', headers, null, signal),
+      (url, headers, signal) => this.request({ url, binding: 'http+json' }, 'GET', headers, null, signal),
       (card) => this.#verify(card),
     )
   }
@@ -61,9 +62,11 @@ export class Agent {
         ...(tenant !== undefined && { tenant }),
       }))
     const { card } = await this.card()
-    const trust = { own: this.#own, may: (url: URL) => this.#placeOf(url) !== undefined }
-    // Calls to agents go out by HTTP/1.1, which gRPC cannot use.
-    return interfacesOf(card, trust).usable.filter(({ binding }) => binding !== 'grpc')
+    return interfacesOf(card, {
+      own: this.#own,
+      may: (url, binding) => this.#placeOf(url, binding) !== undefined,
+      secure: this.rule.url.startsWith('https:'),
+    }).usable
   }
 
   /** Whether it may be shown to callers and asked for. */
@@ -74,23 +77,24 @@ export class Agent {
 
   /**
    * Asks it, by way of Envoy.
+   * @param at where, and what is spoken there
    * @throws {A2aError} where the URL is at none of its places
    * @throws {Error} where Envoy cannot be reached
    */
   request(
-    url: URL,
+    { url, binding }: Pick<AgentInterface, 'url' | 'binding'>,
     method: 'GET' | 'POST' | 'DELETE',
     headers: [string, string][],
     body: Uint8Array | null,
     signal: AbortSignal,
   ): Promise<EgressResponse> {
-    const place = this.#placeOf(url)
+    const place = this.#placeOf(url, binding)
     if (!place) throw new A2aError('unavailable', 'The agent’s URL is at a place that the rules do not name for it')
     return this.#egress.request(place, method, url.pathname + url.search, headers, body, signal)
   }
 
-  #placeOf(url: URL): Upstream | undefined {
-    return this.#places.get(placeOf(this.name, this.rule, url).id)
+  #placeOf(url: URL, binding: A2aBinding): Upstream | undefined {
+    return this.#places.get(placeOf(this.name, this.rule, url, binding).id)
   }
 
   /** @throws {A2aError} where nobody who is trusted signed it, and the rules want that */

@@ -23,6 +23,7 @@ const card = (name: string) =>
 const answer = (status: number, body: string, headers: Record<string, string> = {}): EgressResponse => ({
   status,
   headers,
+  trailers: {},
   body: Readable.from([Buffer.from(body)]) as unknown as EgressResponse['body'],
 })
 

@@ -170,6 +170,7 @@ describe('reading', () => {
     const { usable, unused } = interfacesOf(card, {
       may: (url) => url.host === 'agent.example.com',
       own: (url) => url.host === 'gateway.example.com',
+      secure: true,
     })
     expect(usable.map(({ url, binding, version }) => [url.pathname, binding, version])).toEqual([
       ['/a', 'jsonrpc', '1.0'],

@@ -1,6 +1,7 @@
 import { AgentCardSchema } from '#gen/lf/a2a/v1/a2a_pb.js'
 import { isObject, type JsonObject, parseObject } from '../../json.ts'
 import { A2aError } from '../errors.ts'
+import { readTarget } from '../grpc/target.ts'
 import type { A2aBinding, A2aVersion } from '../operations.ts'
 import { blamingAgent } from '../translate/result.ts'
 import { normalized } from '../translate/schemas.ts'
@@ -83,17 +84,18 @@ export function bindingName(binding: A2aBinding): string {
  * @param trust which URLs may be asked: where a card leads is the agent's word
  *   - `may` whether a URL may be asked; usually that its origin is that of the agent in the rules
  *   - `own` whether a URL is the gateway's own, which would ask itself for ever
+ *   - `secure` whether TLS is spoken where gRPC's URL does not say
  */
 export function interfacesOf(
   card: JsonObject,
-  trust: { may: (url: URL) => boolean; own: (url: URL) => boolean },
+  trust: { may: (url: URL, binding: A2aBinding) => boolean; own: (url: URL) => boolean; secure: boolean },
 ): { usable: AgentInterface[]; unused: UnusedInterface[] } {
   const usable: AgentInterface[] = []
   const unused: UnusedInterface[] = []
   for (const item of Array.isArray(card.supportedInterfaces) ? card.supportedInterfaces.filter(isObject) : []) {
     const text = String(item.url ?? '').slice(0, 500)
-    const url = URL.canParse(text) ? new URL(text) : undefined
     const binding = bindings[String(item.protocolBinding).toUpperCase()]
+    const url = binding === 'grpc' ? readTarget(text, trust.secure) : URL.canParse(text) ? new URL(text) : undefined
     const version = /^(0\.3|1\.0)(?:\.\d+)?$/.exec(String(item.protocolVersion))?.[1] as A2aVersion | undefined
     const reason =
       url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')
@@ -102,10 +104,10 @@ export function interfacesOf(
           ? 'its URL has a user name or password in it'
           : trust.own(url)
             ? 'its URL is the gateway’s own'
-            : !trust.may(url)
-              ? 'its URL is at a place that the rules do not name for this agent'
-              : binding === undefined
-                ? 'its binding is not known here'
+            : binding === undefined
+              ? 'its binding is not known here'
+              : !trust.may(url, binding)
+                ? 'its URL is at a place that the rules do not name for this agent'
                 : version === undefined
                   ? 'its version of A2A is not known here'
                   : undefined

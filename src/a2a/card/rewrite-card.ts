@@ -9,7 +9,7 @@ import { bindingName, skillsOf } from './read-card.ts'
 /** Where and how the gateway offers an agent. */
 export interface CardOffer {
   /** In the order of preference. */
-  readonly interfaces: readonly { url: string; binding: A2aBinding; version: A2aVersion }[]
+  readonly interfaces: readonly { url: string; binding: A2aBinding; version: A2aVersion; tenant?: string }[]
   /** Whether the caller may see a skill. */
   readonly skill: (id: string) => boolean
   /** The gateway's own ways to show who one is, in 1.0's JSON; the agent's are between it and the gateway. */
@@ -30,10 +30,11 @@ export function rewriteCard(card: JsonObject, offer: CardOffer): JsonObject {
   const capabilities = isObject(card.capabilities) ? card.capabilities : {}
   return {
     ...rest,
-    supportedInterfaces: offer.interfaces.map(({ url, binding, version }) => ({
+    supportedInterfaces: offer.interfaces.map(({ url, binding, version, tenant }) => ({
       url,
       protocolBinding: bindingName(binding),
       protocolVersion: version,
+      ...(tenant !== undefined && { tenant }),
     })),
     capabilities: {
       ...capabilities,

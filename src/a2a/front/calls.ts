@@ -12,14 +12,17 @@ import { delegated } from '../delegation/rights.ts'
 import { newContext, showDelegation, traceIdOf } from '../delegation/shown.ts'
 import { callerKey, type Passage, type Standing } from '../delegation/standing.ts'
 import { budgetHeader, inTree, type Tree } from '../delegation/tree.ts'
-import { A2aError } from '../errors.ts'
+import { A2aError, invalidParams } from '../errors.ts'
 import type { Wanted } from '../governed.ts'
+import { readTimeout } from '../grpc/timeout.ts'
 import { guardEvents, guardParams, guardResult } from '../guarded/guarded.ts'
 import { TaskGuard } from '../tasks/guard.ts'
 import { Account, type Asker } from './account.ts'
 import type { Cards } from './cards.ts'
 import type { A2aContext, Offered } from './context.ts'
-import { Reply } from './reply.ts'
+import { GrpcReply } from './grpc-reply.ts'
+import { JsonReply } from './json-reply.ts'
+import type { Reply } from './reply.ts'
 
 /** A call of an agent that came, and has not been understood yet. */
 export interface Incoming extends Asker {
@@ -43,6 +46,8 @@ interface Course {
   readonly guards: GuardSession | undefined
   /** Nobody waits for the answer any more. */
   readonly gone: AbortSignal
+  /** When the client stops to wait, by performance.now(); undefined: it does not say. */
+  readonly until: number | undefined
 }
 
 /** Carries calls to agents and their answers back. Here every call begins, and here it ends. */
@@ -72,8 +77,8 @@ export class Calls {
       headers.set('traceparent', traceparent)
       headers.delete('tracestate')
     }
-    const account = new Account(incoming, offered.agent.name, call, traceparent, this.#context.finished)
-    const reply = new Reply(response, call, call.id)
+    const account = new Account(incoming, offered.agent.name, call, traceparent, this.#context.hearers)
+    const reply = call.binding === 'grpc' ? new GrpcReply(response, call) : new JsonReply(response, call, call.id)
     const gone = new AbortController()
     response.once('close', () => gone.abort())
     let failure: A2aError | undefined
@@ -103,15 +108,20 @@ export class Calls {
     gone: AbortSignal,
   ): Promise<void> {
     if (call.type === 'refusal') throw call.error
+    const waits = call.binding === 'grpc' ? readTimeout(headers.get('grpc-timeout')) : undefined
     const { agent } = offered
     const { governor, delegations } = this.#context
     const { bindings, versions } = agent.rule.offer
-    if (!bindings.includes(call.binding as (typeof bindings)[number]) || !versions.includes(call.version))
-      throw new A2aError(
-        'versionNotSupported',
-        `This agent is not offered so here; it takes ${bindings.join(', ')} of A2A ${versions.join(', ')}`,
-        { rule: `a2a.agents.${agent.name}.offer` },
-      )
+    const offer = `a2a.agents.${agent.name}.offer`
+    if (!bindings.includes(call.binding))
+      throw new A2aError('methodNotFound', `This agent is not offered so here; it takes ${bindings.join(', ')}`, {
+        rule: `${offer}.bindings`,
+      })
+    if (!versions.includes(call.version))
+      throw new A2aError('versionNotSupported', `This agent is offered here in A2A ${versions.join(', ')}`, {
+        metadata: { supportedVersions: versions.join(',') },
+        rule: `${offer}.versions`,
+      })
     if (call.skill !== undefined && !agent.offers(call.skill))
       throw new A2aError('permissionDenied', 'There is no such skill here; the agent’s card lists those there are', {
         rule: `a2a.agents.${agent.name}.skills`,
@@ -140,6 +150,7 @@ export class Calls {
         passage,
         tree,
         gone: left.signal,
+        until: waits === undefined ? undefined : incoming.arrived + waits,
         guards: governor.guards(known, wanted),
       })
     } catch (error) {
@@ -170,7 +181,7 @@ export class Calls {
     offered: Offered,
     call: A2aCall,
     headers: ReadonlyMap<string, string>,
-    { account, reply, passage, tree, guards, gone }: Course,
+    { account, reply, passage, tree, guards, gone, until }: Course,
   ): Promise<void> {
     const { agent } = offered
     const owner = callerKey(incoming.identity)
@@ -179,6 +190,8 @@ export class Calls {
     const given = await withCallbacks(call, agent.name, owner, this.#context.callbacks)
     const params = guards ? await guardParams(guards, given) : given
     const one = chooseInterface(await agent.interfaces(), call)
+    if (call.tenant !== undefined && call.tenant !== one.tenant && call.tenant !== agent.name)
+      throw invalidParams('tenant', 'is not one that the agent’s card at this gateway names')
     account.via = one
     const answered = await exchange(
       agent,
@@ -188,6 +201,7 @@ export class Calls {
         params,
         extensions: call.extensions,
         headers: await this.#shown(offered, headers, account, passage, tree),
+        until,
       },
       new AgentCredentials(agent.name, offered.credentials, incoming),
       gone,
@@ -211,10 +225,10 @@ export class Calls {
       reply.result(call.operation, guards ? await guardResult(guards, value) : value)
       return
     }
-    account.events = 0
+    account.streams()
     for await (const event of guards ? guardEvents(guards, answered.events) : answered.events) {
       await reply.event(call.operation, await seen(event))
-      account.events++
+      account.sent()
     }
     reply.end()
   }

@@ -4,7 +4,8 @@ import { checkedCard, type ReadCard, skillsOf } from '../card/read-card.ts'
 import { type CardOffer, cardForBoth, rewriteCard } from '../card/rewrite-card.ts'
 import { type CardSigner, signCard } from '../card/signatures.ts'
 import type { Wanted } from '../governed.ts'
-import type { A2aBinding, A2aVersion } from '../operations.ts'
+import { targetOf } from '../grpc/target.ts'
+import type { A2aVersion } from '../operations.ts'
 import type { SigningKey } from '../signing-key.ts'
 import type { Asker } from './account.ts'
 import type { A2aContext, Offered } from './context.ts'
@@ -18,6 +19,10 @@ export interface CardRules {
   readonly listeners: Readonly<Record<string, Pick<ListenerRule, 'identity'>>>
   /** None: cards are not signed. */
   readonly signer: SigningKey | undefined
+  /** Where clients of gRPC reach the gateway; undefined: where others do. */
+  readonly grpcHost: string | undefined
+  /** Whether clients of gRPC need not say which agent they mean. */
+  readonly onlyOneByGrpc: boolean
   readonly push: boolean
 }
 
@@ -38,7 +43,7 @@ export class Cards {
    * @throws {A2aError} where the agent has none that may be used
    */
   async card(asker: Asker, { agent }: Offered, base: string, place = placeOf(base, agent)): Promise<JsonObject> {
-    const card = this.#rewritten(asker, agent, await agent.card(), place)
+    const card = this.#rewritten(asker, agent, await agent.card(), base, place)
     const document = cardForBoth(card)
     const { signer } = this.#rules
     if (!signer) return document
@@ -57,7 +62,7 @@ export class Cards {
     base: string,
     place = placeOf(base, agent),
   ): Promise<JsonObject> {
-    const rewritten = this.#rewritten(asker, agent, { document: answer, card: checkedCard(answer) }, place)
+    const rewritten = this.#rewritten(asker, agent, { document: answer, card: checkedCard(answer) }, base, place)
     const { signer } = this.#rules
     return signer ? signCard(rewritten, { ...signer, jku: base + keySetPath }) : rewritten
   }
@@ -69,7 +74,7 @@ export class Cards {
         const { name } = agent
         const url = placeOf(base, agent)
         const card = await agent.card().then(
-          (found) => this.#rewritten(asker, agent, found, url),
+          (found) => this.#rewritten(asker, agent, found, base, url),
           () => undefined,
         )
         const skills = card === undefined ? [] : skillsOf(card)
@@ -83,17 +88,35 @@ export class Cards {
     return { agents: agents.filter((one) => one !== undefined) }
   }
 
-  #rewritten(asker: Asker, agent: Offered['agent'], { card }: ReadCard, url: string): JsonObject {
+  #rewritten(asker: Asker, agent: Offered['agent'], { card }: ReadCard, base: string, url: string): JsonObject {
     const { bindings, versions } = agent.rule.offer
     const offer: CardOffer = {
-      interfaces: versions.flatMap((version: A2aVersion) =>
-        bindings.map((binding: A2aBinding) => ({ url, binding, version })),
+      interfaces: versions.flatMap((version) =>
+        bindings.flatMap((binding) =>
+          binding === 'grpc' ? this.#byGrpc(agent, base, url, version) : [{ url, binding, version }],
+        ),
       ),
       skill: (id) => agent.offers(id) && this.#maySee(asker, agent.name, id),
       ...schemesOf(this.#rules.listeners[asker.listener]?.identity),
       push: this.#rules.push,
     }
     return rewriteCard(card, offer)
+  }
+
+  /**
+   * Where gRPC reaches an agent: at a host of its own, or at that of all with its name as tenant. 0.3 has no tenants: who has the
+   * card alone could not say which of several agents is meant, so the card does not lead there. Nor does it where a route has
+   * put the agent at a path, which gRPC has none of.
+   */
+  #byGrpc(agent: Offered['agent'], base: string, url: string, version: A2aVersion): CardOffer['interfaces'] {
+    const { grpcHost, onlyOneByGrpc } = this.#rules
+    const own = agent.rule.offer.grpcHost
+    const byName = url === placeOf(base, agent)
+    const byHost = own !== undefined || new URL(url).pathname === '/'
+    if (!byHost && (!byName || (version === '0.3' && !onlyOneByGrpc))) return []
+    const target = targetOf(base, own ?? (byName ? grpcHost : undefined))
+    const named = version === '1.0' && !byHost
+    return [{ url: target, binding: 'grpc', version, ...(named && { tenant: agent.name }) }]
   }
 
   #maySee(asker: Asker, agent: string, skill: string): boolean {

@@ -5,8 +5,8 @@ import type { Callbacks } from '../callbacks.ts'
 import type { OpenTrees } from '../delegation/open-trees.ts'
 import type { Delegations } from '../delegation/standing.ts'
 import type { Governor } from '../governed.ts'
-import type { A2aRecord } from '../record.ts'
 import type { Owners } from '../tasks/owners.ts'
+import type { Hearers } from './account.ts'
 
 /** What the A2A protocol needs under one revision of the rules. */
 export interface A2aContext {
@@ -18,7 +18,7 @@ export interface A2aContext {
   readonly callbacks: Callbacks
   /** The share of traces that begin here which are recorded, 0 to 1. */
   readonly sampling: number
-  finished(record: A2aRecord): void
+  readonly hearers: Hearers
   report(error: unknown, requestId: string): void
 }
 

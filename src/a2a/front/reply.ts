@@ -1,91 +1,32 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { JsonObject } from '../../json.ts'
-import type { A2aError, RpcId } from '../errors.ts'
-import type { A2aOperation, Wire } from '../operations.ts'
-import { renderError, renderErrorEvent } from '../render-error.ts'
-import { writeAnswer, writeEvent } from '../translate/answer.ts'
+import type { A2aError } from '../errors.ts'
+import type { A2aOperation } from '../operations.ts'
 
-/** A line of a stream that says nothing, so that nobody between takes a silent one for dead. */
-const keepAliveMs = 15_000
-
-/** The answer to a client of JSON-RPC or HTTP+JSON: one result, or a stream of events, or an error in either. */
-export class Reply {
-  readonly #response: ServerResponse
-  readonly #wire: Wire
-  readonly #id: RpcId
-  /** For the head, whichever it is. */
-  readonly #headers: (readonly [string, string])[] = []
-  #timer: NodeJS.Timeout | undefined
-  #streams = false
-
-  constructor(response: ServerResponse, wire: Wire, id: RpcId) {
-    this.#response = response
-    this.#wire = wire
-    this.#id = id
-  }
-
+/** The answer to a client: one result, or a stream of events, or an error in either. */
+export interface Reply {
   /** Adds headers to the head that has not been sent. */
-  headers(headers: Iterable<readonly [string, string]>): void {
-    this.#headers.push(...headers)
-  }
-
+  headers(headers: Iterable<readonly [string, string]>): void
   /** @throws {A2aError} where the client's version cannot say it; nothing has been sent then */
-  result(operation: A2aOperation, value: JsonObject): void {
-    const { status, headers, body } = writeAnswer(operation, value, this.#wire, this.#id)
-    this.#send(status, headers, body)
-  }
-
+  result(operation: A2aOperation, value: JsonObject): void
   /**
    * One event more. The first one begins the stream.
    * @returns when there is room for more
    * @throws {A2aError} where the client's version cannot say it
    */
-  async event(operation: A2aOperation, value: JsonObject): Promise<void> {
-    await this.#write(writeEvent(operation, value, this.#wire, this.#id))
-  }
-
+  event(operation: A2aOperation, value: JsonObject): Promise<void>
   /** The stream has come to its end. */
-  end(): void {
-    clearInterval(this.#timer)
-    if (!this.#streams) this.#open()
-    this.#response.end()
-  }
+  end(): void
+  error(error: A2aError): void
+}
 
-  error(error: A2aError): void {
-    clearInterval(this.#timer)
-    if (this.#streams) {
-      this.#response.end(renderErrorEvent(error, this.#wire, this.#id))
-      return
-    }
-    const { status, headers, body } = renderError(error, this.#wire, this.#id)
-    this.#send(status, headers, body)
-  }
-
-  #send(status: number, headers: Iterable<readonly [string, string]>, body: string): void {
-    const all: string[] = []
-    for (const [name, value] of [...headers, ...this.#headers]) all.push(name, value)
-    if (status !== 204) all.push('content-length', String(Buffer.byteLength(body)))
-    this.#response.writeHead(status, all).end(status === 204 ? undefined : body)
-  }
-
-  #open(): void {
-    this.#streams = true
-    const all = ['content-type', 'text/event-stream', 'cache-control', 'no-cache, no-transform']
-    for (const [name, value] of this.#headers) all.push(name, value)
-    this.#response.writeHead(200, all)
-    this.#timer = setInterval(() => this.#response.write(':\n\n'), keepAliveMs)
-    this.#timer.unref()
-    this.#response.once('close', () => clearInterval(this.#timer))
-  }
-
-  async #write(text: string): Promise<void> {
-    if (!this.#streams) this.#open()
-    if (this.#response.write(text) || this.#response.destroyed) return
-    // A client that has gone will never make room.
-    const gone = new AbortController()
-    const closed = once(this.#response, 'close', { signal: gone.signal }).catch(() => undefined)
-    await Promise.race([once(this.#response, 'drain', { signal: gone.signal }).catch(() => undefined), closed])
-    gone.abort()
-  }
+/** Writes a piece of a stream. @returns when there is room for more, or nobody to make it */
+export async function written(response: ServerResponse, piece: string | Uint8Array): Promise<void> {
+  if (response.write(piece) || response.destroyed) return
+  // A client that has gone will never make room.
+  const gone = new AbortController()
+  const closed = once(response, 'close', { signal: gone.signal }).catch(() => undefined)
+  await Promise.race([once(response, 'drain', { signal: gone.signal }).catch(() => undefined), closed])
+  gone.abort()
 }

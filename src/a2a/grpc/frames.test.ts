@@ -28,7 +28,16 @@ test('a stream that ends in a message is not whole', () => {
 
 test('a message that is too long is refused before it is there', () => {
   const head = writeFrame(new Uint8Array(51)).subarray(0, 5)
-  expect(() => new FrameReader(50).push(head)).toThrow(expect.objectContaining({ kind: 'tooLarge' }))
+  expect(() => new FrameReader(50).push(head)).toThrow(expect.objectContaining({ kind: 'invalidAgentResponse' }))
+})
+
+test('a compressed message is refused on either side, as gRPC wants it', () => {
+  const frame = writeFrame(new Uint8Array([1, 2]))
+  frame[0] = 1
+  expect(() => readSingleFrame(frame)).toThrow(
+    expect.objectContaining({ kind: 'methodNotFound', headers: [['grpc-accept-encoding', 'identity']] }),
+  )
+  expect(() => new FrameReader(50).push(frame)).toThrow(expect.objectContaining({ kind: 'invalidAgentResponse' }))
 })
 
 test('one message, and only one', () => {

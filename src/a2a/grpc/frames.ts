@@ -10,7 +10,15 @@ const prefix = 5
  */
 export function readSingleFrame(body: Uint8Array): Uint8Array {
   if (body.length < prefix) throw new A2aError('invalidRequest', 'The gRPC request ends before its message begins')
-  refuseCompressed(body[0]!)
+  if (body[0] !== 0)
+    // gRPC has a status of its own for this (compression.md of grpc/grpc), that of unknown methods.
+    throw new A2aError(
+      'methodNotFound',
+      'Compressed gRPC messages are not read; send them with grpc-encoding: identity',
+      {
+        headers: [['grpc-accept-encoding', 'identity']],
+      },
+    )
   const length = new DataView(body.buffer, body.byteOffset, body.byteLength).getUint32(1)
   if (body.length !== prefix + length)
     throw new A2aError('invalidRequest', 'The gRPC request is not exactly one message')
@@ -25,7 +33,7 @@ export function writeFrame(message: Uint8Array): Uint8Array {
   return frame
 }
 
-/** Takes messages out of a stream's bytes, however these are cut into pieces. */
+/** Takes messages out of the bytes of an agent's answer, however these are cut into pieces. */
 export class FrameReader {
   readonly #limit: number
   /** Pieces of the message that has begun, joined only when it is whole: a long one may come in thousands of them. */
@@ -42,7 +50,7 @@ export class FrameReader {
   /**
    * Takes the next piece.
    * @returns the messages that end in it
-   * @throws {A2aError} where a message is compressed, or longer than the limit
+   * @throws {A2aError} `invalidAgentResponse` where a message is compressed, or longer than the limit
    */
   push(chunk: Uint8Array): Uint8Array[] {
     // A copy: the piece may be a view on a buffer that is used again.
@@ -68,18 +76,10 @@ export class FrameReader {
   }
 
   #lengthOf(bytes: Uint8Array): number {
-    refuseCompressed(bytes[0]!)
+    const refuse = (what: string) => new A2aError('invalidAgentResponse', `A message of the agent’s ${what}`)
+    if (bytes[0] !== 0) throw refuse('is compressed, though it was asked not to')
     const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(1)
-    if (length > this.#limit)
-      throw new A2aError('tooLarge', `A message of the stream has ${length} bytes; at most ${this.#limit} are read`)
+    if (length > this.#limit) throw refuse(`has ${length} bytes; at most ${this.#limit} are read`)
     return length
   }
-}
-
-function refuseCompressed(flag: number): void {
-  if (flag !== 0)
-    throw new A2aError(
-      'invalidRequest',
-      'Compressed gRPC messages are not read; send them with grpc-encoding: identity',
-    )
 }

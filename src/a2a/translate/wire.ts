@@ -52,7 +52,7 @@ export function writeRequest(
     headers.push([wire.version === '1.0' ? 'a2a-extensions' : 'x-a2a-extensions', call.extensions.join(',')])
   switch (wire.binding) {
     case 'grpc': {
-      headers.push(['content-type', 'application/grpc'], ['te', 'trailers'])
+      headers.push(['content-type', 'application/grpc'], ['te', 'trailers'], ['grpc-accept-encoding', 'identity'])
       const message = encoded(messagesOf(operation, wire.version).request, own)
       const path = `/${grpcService[wire.version]}/${named(operation, wire)}`
       return { method: 'POST', path, headers, body: writeFrame(message) }

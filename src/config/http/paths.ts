@@ -29,6 +29,9 @@ export function aiPaths({ models, mcp, a2a }: Pick<Rules, 'models' | 'mcp' | 'a2
           { path: '/.well-known/jwks.json', below: false },
         ]
       : []),
+    ...(Object.values(a2a.agents).some(({ offer }) => offer.bindings.includes('grpc'))
+      ? ['/lf.a2a.v1.A2AService', '/a2a.v1.A2AService'].map((path) => ({ path, below: true }))
+      : []),
   ]
 }
 

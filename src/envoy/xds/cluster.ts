@@ -8,7 +8,8 @@ const httpOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
 
 /**
  * How long a connection may be idle. A server that closes one in the moment a request comes on it makes that request fail, so Envoy
- * must be the first to close: Node's and uvicorn's servers wait for 5 s, providers' load balancers for a minute and more.
+ * must be the first to close: Node's and uvicorn's servers wait for 5 s, providers' load balancers for a minute and more. HTTP/2
+ * says which requests a closed connection did not take, so that those without TLS may be idle as long.
  */
 const idleTimeouts = { http: '4s', https: '50s' }
 
@@ -72,10 +73,10 @@ export function upstreamClusterConfig(upstream: Upstream): EnvoyJson {
     typed_extension_protocol_options: {
       [httpOptions]: {
         '@type': `type.googleapis.com/${httpOptions}`,
-        common_http_protocol_options: { idle_timeout: idleTimeouts[upstream.scheme] },
+        common_http_protocol_options: { idle_timeout: idleTimeouts[upstream.http2 ? 'https' : upstream.scheme] },
         ...(upstream.scheme === 'https'
           ? { auto_config: { http_protocol_options: {}, http2_protocol_options: {} } }
-          : { explicit_http_config: { http_protocol_options: {} } }),
+          : { explicit_http_config: upstream.http2 ? { http2_protocol_options: {} } : { http_protocol_options: {} } }),
       },
     },
     ...(upstream.scheme === 'https' && {

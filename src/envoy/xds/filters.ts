@@ -20,6 +20,7 @@ export const decideHeaders: readonly string[] = [
   'tracestate',
   'x-forwarded-client-cert',
   'chaperone-delegation',
+  'chaperone-agent',
   'anthropic-version',
   'anthropic-beta',
   'openai-beta',

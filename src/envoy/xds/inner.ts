@@ -14,6 +14,30 @@ import type { EnvoyJson } from './filters.ts'
  * calls that it makes go out by a listener. Both are unix sockets that only this user may open.
  */
 
+/** HTTP/1.1 as the service and Envoy speak it with each other. gRPC ends with trailers, which Envoy leaves out otherwise. */
+const trailers = { enable_trailers: true }
+
+/** What clients of gRPC are to be told where an agent cannot be reached; else they get Envoy's own words for it. */
+const unreached: EnvoyJson = {
+  mappers: [
+    {
+      filter: {
+        extension_filter: {
+          name: 'envoy.access_loggers.extension_filters.cel',
+          typed_config: {
+            '@type': 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
+            expression:
+              '"content-type" in request.headers && request.headers["content-type"].startsWith("application/grpc")',
+          },
+        },
+      },
+      body_format_override: {
+        text_format_source: { inline_string: 'The agent cannot be reached; try again later' },
+      },
+    },
+  ],
+}
+
 /** The service's own HTTP server. @param socket the service's socket */
 export function responderClusterConfig(socket: string): EnvoyJson {
   return {
@@ -23,7 +47,7 @@ export function responderClusterConfig(socket: string): EnvoyJson {
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
         '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-        explicit_http_config: { http_protocol_options: {} },
+        explicit_http_config: { http_protocol_options: trailers },
         // HTTP/1.1 has no word for "go elsewhere": a process that another one follows waits until Envoy has closed them.
         common_http_protocol_options: { idle_timeout: `${idleConnectionMs / 1000}s` },
       },
@@ -58,6 +82,8 @@ export function egressListener(socket: string): EnvoyJson {
                 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
               stat_prefix: egressName,
               codec_type: 'HTTP1',
+              http_protocol_options: trailers,
+              local_reply_config: unreached,
               generate_request_id: false,
               preserve_external_request_id: true,
               server_header_transformation: 'PASS_THROUGH',

@@ -1,3 +1,7 @@
+import { create, toBinary } from '@bufbuild/protobuf'
+import { anyPack } from '@bufbuild/protobuf/wkt'
+import { ErrorInfoSchema } from '#gen/google/rpc/error_details_pb.js'
+import { StatusSchema } from '#gen/google/rpc/status_pb.js'
 import type { EnvoyJson } from './filters.ts'
 import { httpReplies } from './http/reply.ts'
 import { geminiRoutePrefix, messagesRoutePrefix, undecidedRoutes } from './route.ts'
@@ -131,8 +135,37 @@ const agentCodes = { request_too_large: -32084, overloaded_error: -32085, timeou
 /** The same for clients of A2A, whose details are Google's in this binding too. */
 function agentRpc(reply: LocalReply): EnvoyJson {
   const { error } = google(reply) as { error: { details: EnvoyJson[] } }
-  const message = reply.message.replace('No provider of this model', 'The agent').replace('a provider', 'an agent')
-  return { jsonrpc: '2.0', id: null, error: { code: agentCodes[reply.type], message, data: error.details } }
+  return {
+    jsonrpc: '2.0',
+    id: null,
+    error: { code: agentCodes[reply.type], message: agentWords(reply), data: error.details },
+  }
+}
+
+/** Who is asked is an agent. */
+function agentWords({ message }: LocalReply): string {
+  return message.replace('No provider of this model', 'The agent').replace('a provider', 'an agent')
+}
+
+/** gRPC's codes for each type. */
+const grpcCodes = { request_too_large: 8, overloaded_error: 14, timeout_error: 4 } as const
+
+const grpc = '"content-type" in request.headers && request.headers["content-type"].startsWith("application/grpc")'
+
+/** The same for clients of gRPC. Envoy makes `grpc-message` of the text; the details say that it is the gateway's. */
+function grpcMapper(reply: LocalReply): EnvoyJson {
+  const code = grpcCodes[reply.type]
+  const message = agentWords(reply)
+  const info = create(ErrorInfoSchema, { reason: reply.code.toUpperCase(), domain: 'chaperone' })
+  const details = create(StatusSchema, { code, message, details: [anyPack(ErrorInfoSchema, info)] })
+  return {
+    ...mapperOf(reply, `${grpc} && (${reply.when})`),
+    body_format_override: { text_format_source: { inline_string: message } },
+    headers_to_add: [
+      overwritten('grpc-status', String(code)),
+      overwritten('grpc-status-details-bin', Buffer.from(toBinary(StatusSchema, details)).toString('base64')),
+    ],
+  }
 }
 
 const mcp = '(request.path == "/mcp" || request.path.startsWith("/mcp/") || request.path.startsWith("/mcp?"))'
@@ -144,25 +177,15 @@ const a2aRpc = `${a2a} && request.path.matches("^/a2a/[^/?]+(\\\\?.*)?$")`
 /** Gives Envoy's own answers the error format of the client's API. */
 export function localReplies(maxRequestBytes: number): EnvoyJson {
   const mapper = (reply: LocalReply, when: string, body: EnvoyJson) => ({
-    filter: {
-      extension_filter: {
-        name: 'envoy.access_loggers.extension_filters.cel',
-        typed_config: {
-          '@type': 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
-          expression: when,
-        },
-      },
-    },
-    status_code: reply.status,
+    ...mapperOf(reply, when),
     body_format_override: { json_format: body },
-    headers_to_add: [
-      { header: { key: 'content-type', value: 'application/json' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
-    ],
+    headers_to_add: [overwritten('content-type', 'application/json')],
   })
   return {
     mappers: [
       ...httpReplies(),
       ...replies(maxRequestBytes).flatMap((reply) => [
+        grpcMapper(reply),
         mapper(reply, `${mcp} && (${reply.when})`, jsonRpc(reply)),
         mapper(reply, `${a2aRpc} && (${reply.when})`, agentRpc(reply)),
         mapper(reply, `${a2a} && (${reply.when})`, google(reply)),
@@ -173,3 +196,23 @@ export function localReplies(maxRequestBytes: number): EnvoyJson {
     ],
   }
 }
+
+function mapperOf({ status }: LocalReply, when: string): EnvoyJson {
+  return {
+    filter: {
+      extension_filter: {
+        name: 'envoy.access_loggers.extension_filters.cel',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
+          expression: when,
+        },
+      },
+    },
+    status_code: status,
+  }
+}
+
+const overwritten = (key: string, value: string) => ({
+  header: { key, value },
+  append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+})

@@ -6,6 +6,8 @@ export interface EgressResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: Dispatcher.ResponseData['body']
+  /** What came after the body; empty before its end. */
+  readonly trailers: Readonly<Record<string, string>>
 }
 
 /** The service's own calls: all of them go through Envoy, which does TLS, connections and addresses. */
@@ -49,6 +51,7 @@ export class Egress {
       statusCode,
       headers: answered,
       body: stream,
+      trailers,
     } = await this.#agent.request({
       origin: 'http://envoy',
       method,
@@ -59,7 +62,7 @@ export class Egress {
     })
     // What nobody reads any more may break without anybody being told.
     stream.on('error', () => undefined)
-    return { status: statusCode, headers: answered, body: stream }
+    return { status: statusCode, headers: answered, body: stream, trailers }
   }
 
   close(): Promise<void> {
