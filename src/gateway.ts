@@ -4,11 +4,27 @@ import { A2aState, a2aTopology } from './a2a/state.ts'
 import type { Owners } from './a2a/tasks/owners.ts'
 import { innerPath, type Mount, mountOf } from './config/http/mount.ts'
 import type { Rules } from './config/schema.ts'
-import { clusterHeader, egressSocket } from './envoy/names.ts'
+import { KnownHosts } from './egress/known-hosts.ts'
+import type { EgressRecord } from './egress/record.ts'
+import { EgressState, servesEgress } from './egress/state.ts'
+import {
+  addressHeader,
+  caughtHeader,
+  clusterHeader,
+  egressSocket,
+  forwardRoute,
+  insideName,
+  noServerName,
+  outsideCluster,
+  outsideTlsCluster,
+  routeHeader,
+  tunnelHeader,
+  tunnelRoute,
+} from './envoy/names.ts'
 import { PlanStore } from './envoy/plans.ts'
 import { EnvoyServer, type Transport } from './envoy/server.ts'
 import { DiscoveryService, type Rejection } from './envoy/xds/ads.ts'
-import { type EnvoyConfig, encodeConfig, envoyConfig } from './envoy/xds/resources.ts'
+import { type EnvoyConfig, encodeConfig, encodeSecret, envoyConfig } from './envoy/xds/resources.ts'
 import { compileGovernance, type GovernanceParts } from './governance/compile.ts'
 import type { Governance } from './governance/governance.ts'
 import { HttpProtocol } from './http/http.ts'
@@ -46,6 +62,8 @@ export interface GatewayOptions {
   taskOwners?: Owners | undefined
   /** Told of calls of agents. */
   a2aHearers?: Partial<Hearers> | undefined
+  /** Told of what was decided about calls to elsewhere. */
+  egressFinished?: ((record: EgressRecord) => void) | undefined
   governance: GovernanceParts
   /** For what the rules name no keys for; default: keys of its own. */
   keys?: ProcessKeys | undefined
@@ -69,6 +87,8 @@ interface Revision {
   config: EnvoyConfig
   protocol: Protocol
   mcp: CompiledMcp
+  /** The hosts whose calls are read when they are caught. */
+  known: KnownHosts
 }
 
 /** Old clusters stay at least this long, for requests decided just before the rules changed. */
@@ -88,6 +108,7 @@ export class Gateway {
   readonly #server: EnvoyServer
   readonly #mcp: McpState
   readonly #a2a: A2aState
+  readonly #egress: EgressState
   #current: Revision
   #changes: Promise<unknown> = Promise.resolve()
   #retireTimer: NodeJS.Timeout | undefined
@@ -95,7 +116,8 @@ export class Gateway {
   /** @throws {RangeError} where the rules cannot be carried out */
   constructor(options: GatewayOptions) {
     this.#options = options
-    this.discovery = new DiscoveryService(options.events)
+    this.discovery = new DiscoveryService({ ...options.events, demanded: (name) => this.#certificate(name) })
+    this.#egress = new EgressState(egressNames, noServerName, () => this.discovery.renewDemanded())
     const own = {
       egressSocket: egressSocket(options.socket),
       clusterHeader,
@@ -130,7 +152,10 @@ export class Gateway {
     return this.#current.config
   }
 
+  /** @throws {RangeError} where the rules cannot be carried out */
   async start(): Promise<void> {
+    const activate = await this.#egress.prepare(this.#current.rules, this.#current.known)
+    activate()
     await this.discovery.publish(encodeConfig(this.#current.config))
     await this.#server.listen()
   }
@@ -178,11 +203,13 @@ export class Gateway {
     await this.#server.stop(graceMs)
     await this.#mcp.stop()
     await this.#a2a.stop()
+    this.#egress.stop()
     this.plans.stop()
   }
 
   async #apply(rules: Rules): Promise<ApplyOutcome> {
     const next = this.#compile(rules)
+    const activateEgress = await this.#egress.prepare(rules, next.known)
     const before = encodeConfig(this.#current.config)
     const { nodes, rejections, silent } = await this.discovery.publish(encodeConfig(next.config))
     if (rejections.length > 0) {
@@ -194,6 +221,7 @@ export class Gateway {
       await new Promise((resolve) => setTimeout(resolve, warmUpMs))
     this.#current = next
     next.mcp.activate()
+    activateEgress()
     this.#retireLater()
     return { type: 'applied', nodes, silent }
   }
@@ -212,9 +240,17 @@ export class Gateway {
       finished: this.#options.mcpFinished,
       report: this.#options.report,
     })
-    const topology = withA2a(withMcp(llm.topology, rules.mcp), rules.a2a)
+    const topology = topologyOf(llm.topology, rules)
     const agents = Object.keys(rules.a2a.agents).length > 0 ? this.#a2a.compile(rules, governance, compiler) : undefined
     const protocol = new LlmProtocol(llm, governance, this.#options.context(rules, this.health))
+    const egress = this.#egress.compile(rules, {
+      llm: protocol,
+      a2a: agents,
+      mcp: mcp.single,
+      identify: (listener, headers) => governance.identify(listener, headers),
+      condition: (expression, otherwise) => compiler.condition(expression, otherwise),
+      finished: this.#options.egressFinished ?? (() => undefined),
+    })
     return {
       rules,
       config: envoyConfig(rules, topology, this.#options.socket, {
@@ -227,9 +263,16 @@ export class Gateway {
         a2a: agents,
         http: new HttpProtocol(governance),
         mounts: mountsOf(rules),
+        egress: egress.protocol,
       }),
       mcp,
+      known: egress.known,
     }
+  }
+
+  async #certificate(name: string) {
+    const issued = await this.#egress.certificateFor(name)
+    return issued && encodeSecret(name, issued)
   }
 
   #retireLater(): void {
@@ -248,8 +291,27 @@ export class Gateway {
   }
 }
 
-/** What Envoy must know of all protocols. */
-export function withMcp(topology: Topology, rule: Rules['mcp']): Topology {
+const egressNames = {
+  clusterHeader,
+  routeHeader,
+  addressHeader,
+  tunnelHeader,
+  caughtHeader,
+  tunnelRoute,
+  forwardRoute,
+  outside: outsideCluster,
+  outsideTls: outsideTlsCluster,
+  inside: insideName,
+}
+
+/** What Envoy must know of all protocols. @param llm what it must know of models */
+export function topologyOf(llm: Topology, rules: Rules): Topology {
+  const topology = withA2a(withMcp(llm, rules.mcp), rules.a2a)
+  return servesEgress(rules) ? { ...topology, plain: new KnownHosts(rules).plain } : topology
+}
+
+/** The same with MCP servers. */
+function withMcp(topology: Topology, rule: Rules['mcp']): Topology {
   const { upstreams, pools, routeClasses, responds } = mcpTopology(rule)
   return {
     upstreams: [...topology.upstreams, ...upstreams],
@@ -260,7 +322,7 @@ export function withMcp(topology: Topology, rule: Rules['mcp']): Topology {
 }
 
 /** The same with agents. */
-export function withA2a(topology: Topology, rule: Rules['a2a']): Topology {
+function withA2a(topology: Topology, rule: Rules['a2a']): Topology {
   const { upstreams, responds } = a2aTopology(rule)
   return {
     ...topology,
@@ -274,6 +336,7 @@ interface AllProtocols {
   readonly mcp: Protocol | undefined
   readonly a2a: Protocol | undefined
   readonly http: Protocol
+  readonly egress: Protocol
   /** What routes of the rules lead to AI traffic, by their names. */
   readonly mounts: ReadonlyMap<string, AiMount>
 }
@@ -303,7 +366,7 @@ class Protocols implements Protocol {
   }
 
   decide(request: AgentRequest): Decision | Promise<Decision> {
-    const { llm, mcp, a2a, http, mounts } = this.#protocols
+    const { llm, mcp, a2a, http, egress, mounts } = this.#protocols
     if (request.route !== undefined) {
       const mount = mounts.get(request.route)
       if (!mount) return http.decide(request)
@@ -311,6 +374,7 @@ class Protocols implements Protocol {
       const mounted = { ...request, path: innerPath(mount, request.path), mount: { outer, inner }, models }
       return ((mode === 'mcp' ? mcp : mode === 'a2a' ? a2a : undefined) ?? llm).decide(mounted)
     }
+    if (request.egress !== undefined) return egress.decide(request)
     if (mcp && isMcpPath(request.path)) return mcp.decide(request)
     if (a2a && isA2aPath(request.path)) return a2a.decide(request)
     return isGrpc(request) ? { type: 'answer', answer: noSuchService() } : llm.decide(request)

@@ -22,6 +22,8 @@ export interface AgentRequest {
   readonly mount?: { readonly outer: string; readonly inner: string } | undefined
   /** The models that there are for this request; absent: all. */
   readonly models?: ReadonlySet<string> | undefined
+  /** The listener that caught it on its way to somewhere else, by its name in the rules. */
+  readonly egress?: string | undefined
   readonly body: Uint8Array
   /** performance.now() at arrival. */
   readonly arrived: number
@@ -29,12 +31,13 @@ export interface AgentRequest {
 
 /**
  * Stage 1's answer: an answer of our own, a plan, an answer that takes time or is a stream, which the service gives itself
- * behind Envoy (the *responder*), or leave to go where Envoy's own route leads.
+ * behind Envoy (the *responder*), or leave to go where Envoy's own route leads. `path` is the gateway's own path of a call that was
+ * asked for by another.
  */
 export type Decision =
   | { type: 'answer'; answer: LocalAnswer }
-  | { type: 'plan'; plan: Plan }
-  | { type: 'respond'; respond: Responder }
+  | { type: 'plan'; plan: Plan; path?: string | undefined }
+  | { type: 'respond'; respond: Responder; path?: string | undefined }
   | { type: 'pass'; set: [name: string, value: string][]; remove: readonly string[] }
 
 /**
@@ -191,6 +194,8 @@ export interface Topology {
   readonly routeClasses: readonly RouteClass[]
   /** Whether the service answers requests itself and makes calls of its own. */
   readonly responds?: boolean
+  /** Places (`host:port`) that caught requests of these protocols go to without TLS. */
+  readonly plain?: readonly string[]
 }
 
 /**

@@ -159,6 +159,7 @@ export class Service {
       tokens: backend.tokens,
       taskOwners: backend.taskOwners,
       mcpFinished: (record) => this.telemetry.mcp(record),
+      egressFinished: (record) => this.telemetry.egress(record),
       a2aHearers: {
         finished: (record) => {
           this.telemetry.a2a(record)

@@ -5,6 +5,7 @@ import type { A2aRecord, A2aStreamChange } from '../src/a2a/record.ts'
 import type { Owners } from '../src/a2a/tasks/owners.ts'
 import { type Rules, type RulesInput, rulesSchema } from '../src/config/schema.ts'
 import { SecretStore } from '../src/config/secrets.ts'
+import type { EgressRecord } from '../src/egress/record.ts'
 import { findEnvoy } from '../src/envoy/binary.ts'
 import { EnvoyProcess } from '../src/envoy/process.ts'
 import type { Transport } from '../src/envoy/server.ts'
@@ -43,6 +44,8 @@ export interface TestGateway {
   a2aRecords: A2aRecord[]
   /** What streams of agents' answers went through, in order. */
   a2aStreams: A2aStreamChange[]
+  /** What was decided about calls to elsewhere, in order. */
+  egress: EgressRecord[]
   /** Approvals of MCP tools. */
   pins: PinStore
   /** Definitions of tools that are not the approved ones. */
@@ -92,6 +95,7 @@ export async function startGateway(input: TestRules, options: TestGatewayOptions
   const mcpRecords: McpRecord[] = []
   const a2aRecords: A2aRecord[] = []
   const a2aStreams: A2aStreamChange[] = []
+  const egress: EgressRecord[] = []
   const pinned: PinEvent[] = []
   const reports: { error: unknown; requestId: string }[] = []
   const secrets = new SecretStore({ report: (error) => reports.push({ error, requestId: '' }) })
@@ -141,6 +145,7 @@ export async function startGateway(input: TestRules, options: TestGatewayOptions
       finished: (record) => a2aRecords.push(record),
       stream: (change) => a2aStreams.push(change),
     },
+    egressFinished: (record) => egress.push(record),
     governance,
     report: (error, requestId) => reports.push({ error, requestId }),
   })
@@ -181,6 +186,7 @@ export async function startGateway(input: TestRules, options: TestGatewayOptions
     mcpRecords,
     a2aRecords,
     a2aStreams,
+    egress,
     pins,
     pinned,
     keys,

@@ -40,6 +40,7 @@ const allowed: Record<string, readonly string[]> = {
   http: ['limits', 'protocol.ts'],
   mcp: ['config', 'identity', 'limits', 'protocol.ts', 'json.ts', 'sse.ts'],
   a2a: ['config', 'guards', 'identity', 'limits', 'mcp', 'protocol.ts', 'json.ts', 'sse.ts'],
+  egress: ['config', 'mcp', 'protocol.ts'],
   telemetry: [],
   'envoy/wire': ['protocol.ts', 'envoy'],
   'envoy/xds': ['config', 'protocol.ts', 'envoy'],

@@ -2,7 +2,7 @@ import { bootstrap } from '../envoy/bootstrap.ts'
 import type { Transport } from '../envoy/server.ts'
 import { resourceTypes } from '../envoy/xds/registry.ts'
 import { encodeConfig, envoyConfig } from '../envoy/xds/resources.ts'
-import { withA2a, withMcp } from '../gateway.ts'
+import { topologyOf } from '../gateway.ts'
 import { HealthBook } from '../llm/balance.ts'
 import { compileLlm } from '../llm/compile.ts'
 import { ExpressionCompiler } from '../policy/expression.ts'
@@ -44,7 +44,7 @@ export async function render(
       new ExpressionCompiler(Object.keys(rules.budgets)),
     )
     const { socket, target } = options
-    const topology = withA2a(withMcp(llm.topology, rules.mcp), rules.a2a)
+    const topology = topologyOf(llm.topology, rules)
     const config = envoyConfig(rules, topology, socket, target && { resolve: noSecrets, document: noSecrets })
     encodeConfig(config)
     if (target) {

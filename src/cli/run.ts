@@ -117,11 +117,12 @@ async function until(condition: () => boolean, timeoutMs: number): Promise<boole
 
 function announce({ rules, file, revision, demo }: LoadedRules): void {
   const listeners = Object.values(rules.listeners)
-  const url = urlOf(listeners[0]!)
+  const front = listeners.filter(({ serves }) => !serves.includes('egress'))
+  const url = urlOf(front[0] ?? listeners[0]!)
   say(`Chaperone is ready.
   rules     ${revision !== undefined ? `revision ${revision} of the store` : (file ?? (demo ? 'none, and no provider key is set: a local demo upstream answers' : 'made from the keys in the environment'))}
-  agents    ${listeners.map((listener) => `${urlOf(listener)}/v1`).join(', ')}
-  models    ${Object.keys(rules.models).join(', ') || 'none'}${mcpLine(rules, url)}${a2aLine(rules, url)}
+  agents    ${front.map((listener) => `${urlOf(listener)}/v1`).join(', ') || 'by the proxy'}
+  models    ${Object.keys(rules.models).join(', ') || 'none'}${mcpLine(rules, url)}${a2aLine(rules, url)}${egressLine(rules)}
   metrics   ${metricsUrl(rules)}
 
 Try it:
@@ -144,7 +145,24 @@ function a2aLine({ a2a }: Rules, url: string): string {
   return agents.length === 0 ? '' : `\n  a2a       ${agents.map((name) => `${url}/a2a/${name}`).join(', ')}`
 }
 
+/** Where agents send calls to elsewhere, and whom they have to trust. */
+function egressLine({ listeners, egress }: Rules): string {
+  const serving = Object.values(listeners).filter(({ serves }) => serves.includes('egress'))
+  if (serving.length === 0) return ''
+  const trusted = authorityFile(egress)
+  const places = serving.map((listener) => `${urlOf(listener)} (${listener.transparent ? 'iptables' : 'HTTPS_PROXY'})`)
+  return `\n  egress    ${places.join(', ')}${trusted === undefined ? '' : `; agents trust ${trusted}`}`
+}
+
+/** The certificate that agents have to trust. */
+function authorityFile({ authority }: Rules['egress']): string | undefined {
+  return authority?.certificateFile ?? (authority?.directory && join(authority.directory, 'ca.pem'))
+}
+
 function tryIt(rules: Rules, url: string): string {
+  const caught = Object.values(rules.listeners)
+  if (caught.every(({ serves }) => serves.includes('egress')))
+    return `  curl --proxy ${url} --cacert ${authorityFile(rules.egress) ?? '…'} https://api.openai.com/v1/models`
   if (Object.keys(rules.models).length > 0)
     return `  curl ${url}/v1/chat/completions -H 'content-type: application/json' \\
     -d '{"model": "${exampleModel(rules)}", "messages": [{"role": "user", "content": "Hello"}]}'`

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { checkEgress } from './egress-check.ts'
 import { checkHttp } from './http-check.ts'
 import type { Path } from './path.ts'
 import type { Rules } from './schema.ts'
@@ -25,6 +26,7 @@ export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding
     ...guards(rules),
     ...mcpServers(rules),
     ...http.errors,
+    ...checkEgress(rules),
   ]
   const used = new Set(Object.values(rules.models).flatMap(({ targets }) => targets.map(({ provider }) => provider)))
   const warnings = Object.keys(rules.providers)
@@ -38,7 +40,8 @@ export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding
   return { errors, warnings: [...warnings, ...http.warnings] }
 }
 
-function something({ models, providers, mcp, a2a, http }: Rules): Finding[] {
+function something({ models, providers, mcp, a2a, http, listeners }: Rules): Finding[] {
+  if (Object.values(listeners).some(({ serves }) => serves.includes('egress'))) return []
   const empty = [models, providers, mcp.servers, a2a.agents, http.routes, http.passthrough].every(
     (section) => Object.keys(section).length === 0,
   )

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { a2a } from './a2a.ts'
+import { egress } from './egress.ts'
 import { guards } from './guards.ts'
 import { host, one } from './http/match.ts'
 import { http } from './http.ts'
@@ -71,10 +72,16 @@ const listener = z
       .describe('Whether there is HTTP/3 too, on the same port (UDP), and answers say so (alt-svc). Needs `tls`.'),
     identity: listenerIdentity.prefault({}),
     serves: z
-      .array(z.enum(['ai', 'http', 'passthrough']))
+      .array(z.enum(['ai', 'http', 'passthrough', 'egress']))
       .min(1)
       .default(['ai', 'http', 'passthrough'])
-      .describe('What there is: the paths of AI traffic (models, MCP), the routes of `http`, `http.passthrough`'),
+      .describe(
+        'What there is: the paths of AI traffic (models, MCP), the routes of `http`, `http.passthrough`; or `egress`, a proxy for calls to anywhere',
+      ),
+    transparent: z
+      .boolean()
+      .default(false)
+      .describe('Whether connections are sent here by the kernel (iptables REDIRECT), with serves: [egress]'),
   })
   .meta({ title: 'Listener' })
   .describe('An address that agents connect to')
@@ -328,6 +335,7 @@ export const rulesSchema = z
     mcp: mcp.prefault({}),
     a2a: a2a.prefault({}),
     http: http.prefault({}),
+    egress: egress.prefault({}),
   })
   .describe('Chaperone’s rules')
 

@@ -39,8 +39,8 @@ export function check(
   const told = request.headers.get(requestIdHeader)
   const mayStay = told !== undefined && told.length <= longestRequestId && !plans.has(told) && !responder.has(told)
   const id = mayStay ? told : randomUUID()
-  const { method, path, headers, port, route, body } = request
-  const known: AgentRequest = { id, method, path, headers, port, route, body, arrived: performance.now() }
+  const { method, path, headers, port, route, egress, body } = request
+  const known: AgentRequest = { id, method, path, headers, port, route, egress, body, arrived: performance.now() }
   try {
     const decision = protocol.decide(known)
     if (!(decision instanceof Promise)) return encodeDecision(decision, id, id === told, plans, responder)
@@ -87,6 +87,7 @@ function encodeDecision(
     if (destination === '') remove = [destinationHeader]
     else if (destination !== undefined) headers.push([destinationHeader, destination])
   }
+  if (decision.path !== undefined) headers.push([':path', decision.path])
   if (!idStays) headers.push([requestIdHeader, id])
   return encodeAllowed(headers, remove)
 }

@@ -35,6 +35,15 @@ export function bootstrap({ nodeId, socket, transport, adminSocket }: BootstrapO
         },
       ],
     },
+    // Listeners within Envoy: tunnels of agents are opened there.
+    bootstrap_extensions: [
+      {
+        name: 'envoy.bootstrap.internal_listener',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
+        },
+      },
+    ],
     dynamic_resources: {
       ads_config: {
         api_type: 'DELTA_GRPC',

@@ -41,6 +41,30 @@ export const hostHeader = 'x-chaperone-host'
 /** Names the host of the chosen cluster that a request is to go to, `IP:port`. Set or taken off by stage 1, and taken off by stage 2. */
 export const destinationHeader = 'x-chaperone-destination'
 
+/**
+ * What a decision about caught traffic says to Envoy: the address to go to, and the tunnel that is opened, which Envoy tells with each
+ * request inside of it. And what a caught connection says to the service: where it was going.
+ */
+export const addressHeader = 'x-chaperone-address'
+export const tunnelHeader = 'x-chaperone-tunnel'
+export const caughtHeader = 'x-chaperone-caught'
+/** Routes of tunnels, and of requests that go on as they are. */
+export const tunnelRoute = 'egress-tunnel'
+export const forwardRoute = 'egress-forward'
+/** Clusters that go to the address that a decision says: as it is, or with TLS of Envoy's own. */
+export const outsideCluster = 'outside'
+export const outsideTlsCluster = 'outside-tls'
+/** The internal listener, and its cluster, that opens the tunnels of a listener, and the one that its caught connections go to. */
+export function insideName(listener: string): string {
+  return `egress/${listener}/inside`
+}
+export function proxyName(listener: string): string {
+  return `egress/${listener}/proxy`
+}
+
+/** The name of the secret with the certificate for connections that ask for no server name. Others are named by the server name. */
+export const noServerName = 'egress/no-server-name'
+
 /** The unix sockets beside the service's own: of its HTTP server, and of Envoy's listener for its calls. */
 export function responderSocket(socket: string): string {
   return `${socket}.http`

@@ -40,6 +40,8 @@ export function endpointOf(method: string, path: string, anthropic: boolean): En
   const bare = mark === -1 ? path : path.slice(0, mark)
   const call = calls.get(bare)
   if (call) return method === 'POST' ? { type: 'call', ...call } : notAllowed(method, 'POST', call.format)
+  const azure = azurePath.exec(bare)
+  if (azure) return azureEndpoint(azure[1]!, azure[2]!, method)
   const gemini = geminiPath(bare, method)
   if (gemini) return geminiEndpoint(gemini, method, mark === -1 ? '' : path.slice(mark))
   const format = anthropic ? 'messages' : 'chat'
@@ -55,6 +57,16 @@ export function endpointOf(method: string, path: string, anthropic: boolean): En
       'There is no such endpoint. This gateway serves /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages, /v1/messages/count_tokens, /v1/models and, of the Gemini API, /v1beta/models.',
     ),
   }
+}
+
+/** Azure OpenAI's deployments API, whose clients name the deployment in the path. */
+const azurePath = /^\/openai\/deployments\/([^/]{1,200})\/(chat\/completions|completions|embeddings)$/
+
+function azureEndpoint(deployment: string, api: string, method: string): Endpoint {
+  const { operation, format } = calls.get(`/v1/${api}`)!
+  return method === 'POST'
+    ? { type: 'call', operation, format, model: decode(deployment) }
+    : notAllowed(method, 'POST', format)
 }
 
 function geminiEndpoint({ method, model }: GeminiPath, verb: string, query: string): Endpoint {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { McpRule, McpServerRule, McpServerRuleOf } from '../config/mcp.ts'
+import type { McpEndpointRule, McpRule, McpServerRule, McpServerRuleOf } from '../config/mcp.ts'
 import { durationMs } from '../config/primitives.ts'
 import type { Pool, RouteClass, Topology, Upstream } from '../protocol.ts'
 import { Access, type Approval, type Judge } from './access.ts'
@@ -21,6 +21,8 @@ export interface McpRules {
   readonly servers: readonly McpServer[]
   /** By path. */
   readonly endpoints: ReadonlyMap<string, Endpoint>
+  /** For clients that ask one server, by its name. */
+  readonly single: ReadonlyMap<string, Endpoint>
 }
 
 /** The parts that live longer than one revision, or come from elsewhere. */
@@ -76,7 +78,35 @@ export function compileMcp(rule: McpRule, parts: McpParts): McpRules {
       cacheMs: durationMs(endpoint.cache),
     })
   }
-  return { servers: [...servers.values()], endpoints }
+  const alone = (server: McpServer) => {
+    const names = new Names([
+      { name: server.name, prefix: '', rename: new Map(Object.entries(server.rule.tools.rename)) },
+    ])
+    return new Federation([server], names, access, parts.filter)
+  }
+  return { servers: [...servers.values()], endpoints, single: singleServers(all, servers, alone) }
+}
+
+/**
+ * Endpoints for one server each, as clients find it that know nothing of the gateway: with the server's own names. What clients must
+ * show is what they must at the endpoint with the fewest scopes that has it; a server that is on none cannot be asked.
+ */
+function singleServers(
+  endpoints: readonly [name: string, rule: McpEndpointRule][],
+  servers: ReadonlyMap<string, McpServer>,
+  alone: (server: McpServer) => Federation,
+): ReadonlyMap<string, Endpoint> {
+  const single = new Map<string, Endpoint>()
+  for (const [name, server] of servers) {
+    const [rule] = endpoints
+      .map(([, rule]) => rule)
+      .filter(({ servers }) => servers === undefined || servers.includes(name))
+      .sort((one, other) => one.scopes.length - other.scopes.length)
+    if (!rule) continue
+    const endpoint = `server:${name}`
+    single.set(name, { name: endpoint, path: '/mcp', rule, federation: alone(server), cacheMs: durationMs(rule.cache) })
+  }
+  return single
 }
 
 /** What Envoy must know of the MCP part of the rules. @throws {RangeError} where a URL cannot be used */

@@ -39,6 +39,8 @@ export interface McpOptions {
 export interface CompiledMcp {
   readonly rules: McpRules
   readonly protocol: McpProtocol
+  /** The protocol for one server alone; undefined: no client may ask it. */
+  single(server: string): McpProtocol | undefined
   /** Puts it into force: streams go on with it, servers that are gone end. */
   activate(): void
 }
@@ -98,17 +100,25 @@ export class McpState {
       legacy: new LegacyFront(context, this.#sealer, sessions, this.#listening, this.#tasks, this.#resumable),
       modern: new ModernFront(context, this.#sealer, this.#listening, this.#tasks),
     }
+    const options = { keepAliveMs: durationMs(rule.keepAlive), publicUrl: rule.publicUrl }
+    const singles = new Map(
+      [...rules.single].map(([server, endpoint]) => [
+        server,
+        new McpProtocol(new Map([[endpoint.path, endpoint]]), gate, context, fronts, { ...options, pages: undefined }),
+      ]),
+    )
     return {
       rules,
       protocol: new McpProtocol(rules.endpoints, gate, context, fronts, {
-        keepAliveMs: durationMs(rule.keepAlive),
-        publicUrl: rule.publicUrl,
+        ...options,
         pages: this.#pagesOf(rule, rules),
       }),
+      single: (server) => singles.get(server),
       activate: () => {
         this.#sealer.use(keys)
         sessions.lifetimeS = lifetimeS
-        const endpoints = new Map([...rules.endpoints.values()].map((endpoint) => [endpoint.name, endpoint]))
+        const all = [...rules.endpoints.values(), ...rules.single.values()]
+        const endpoints = new Map(all.map((endpoint) => [endpoint.name, endpoint]))
         this.#pool.keep(rules.servers)
         this.#listening.move(endpoints)
       },

@@ -17,6 +17,8 @@ function* expressions(rules: Rules): Iterable<{ path: Path; source: string; cond
           yield { path: [section, name, 'by', index, 'expression'], source: dimension.expression, condition: false }
   for (const [name, { approval }] of Object.entries(rules.mcp.servers))
     if (approval !== undefined) yield { path: ['mcp', 'servers', name, 'approval'], source: approval, condition: true }
+  for (const [index, { when }] of rules.egress.rules.entries())
+    if (when !== undefined) yield { path: ['egress', 'rules', index, 'when'], source: when, condition: true }
 }
 
 /** Compiles every expression of the rules. @returns what is wrong with them, and where */

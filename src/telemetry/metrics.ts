@@ -3,6 +3,7 @@ import type { Attributes, ObservableResult } from '@opentelemetry/api'
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import type { A2aRecord, A2aStreamChange } from '../a2a/record.ts'
+import type { EgressRecord } from '../egress/record.ts'
 import { type Histogram, Histograms } from './histograms.ts'
 import type { Caller, McpRecord, RefusalRecord, RequestRecord } from './record.ts'
 
@@ -94,6 +95,7 @@ export class Metrics {
   readonly #a2aStreams = new Totals()
   readonly #a2aEvents = new Totals()
   readonly #a2aOpen = new Totals()
+  readonly #egress = new Totals()
   readonly #duration: Histogram
   readonly #firstToken: Histogram
   readonly #perToken: Histogram
@@ -155,6 +157,7 @@ export class Metrics {
     counter('chaperone.a2a.streams', 'Finished streams of agents’ answers', this.#a2aStreams)
     counter('chaperone.a2a.events', 'Events that clients were sent in such streams', this.#a2aEvents)
     gauge('chaperone.a2a.open.streams', 'Streams under way, by the state of their task', this.#a2aOpen.observe)
+    counter('chaperone.egress', 'Decisions about calls of agents to elsewhere', this.#egress)
     counter('chaperone.attempts', 'Attempts at targets, by what came of them', this.#attempts)
     counter('chaperone.rules.changes', 'Changes of the rules, by how they went', this.#ruleChanges)
     gauge('chaperone.rules.revision', 'Rules that have been in force since the start, counted', (result) =>
@@ -258,6 +261,12 @@ export class Metrics {
     }
     add(from, -1)
     add(to, 1)
+  }
+
+  egress({ listener, action, rule = '', code = '', method }: EgressRecord): void {
+    const kind = method === 'tunnel' ? 'tunnel' : 'request'
+    const key = `${listener}\n${kind}\n${action}\n${rule}\n${code}`
+    this.#egress.add(key, 1, () => ({ listener, kind, action, rule, code }))
   }
 
   /** A tool that is not as it was approved was seen for the first time. */

@@ -1,5 +1,6 @@
 import type { A2aRecord } from '../a2a/record.ts'
 import type { TelemetryRule } from '../config/schema.ts'
+import type { EgressRecord } from '../egress/record.ts'
 import { createLog, type Log } from './log.ts'
 import { Metrics, type UpstreamHealth } from './metrics.ts'
 import type { McpRecord, RefusalRecord, RequestRecord } from './record.ts'
@@ -91,6 +92,14 @@ export class Telemetry {
   a2a(record: A2aRecord): void {
     this.metrics.a2a(record)
     this.#traces?.a2a(record)
+  }
+
+  /** Takes a decision about a call to elsewhere. What it let through without a word has a line of Envoy's own at its end. */
+  egress(record: EgressRecord): void {
+    this.metrics.egress(record)
+    const { action } = record
+    if (action === 'deny') this.log.warn({ ...record }, 'egress refused')
+    else this.log[action === 'log' ? 'info' : 'debug']({ ...record }, 'egress')
   }
 
   /** @param requestId empty where it was beside any request */

@@ -10,8 +10,9 @@ export type CheckedRequest = Omit<AgentRequest, 'id' | 'arrived'>
 const checkRequest = { attributes: lengthTag(1) }
 const attributeContext = { destination: lengthTag(2), request: lengthTag(4), contextExtensions: lengthTag(10) }
 const mapEntry = { key: lengthTag(1), value: lengthTag(2) }
-/** What Envoy's configuration adds on routes of plain HTTP. */
+/** What Envoy's configuration adds on routes of plain HTTP, and on those of listeners that catch calls to elsewhere. */
 const routeExtension = 'route'
+const egressExtension = 'egress'
 const peer = { address: lengthTag(1) }
 const address = { socketAddress: lengthTag(1) }
 const socketAddress = { port: varintTag(3) }
@@ -36,6 +37,8 @@ class HttpRequest {
   port = 0
   /** Of plain HTTP. */
   route: string | undefined
+  /** The listener that caught the request. */
+  egress: string | undefined
   body: Uint8Array = noBytes
   rawBody: Uint8Array = noBytes
 
@@ -59,8 +62,8 @@ export function decodeCheckRequest(bytes: Uint8Array): CheckedRequest {
     else reader.skip(tag)
   }
   if (!found) throw new Error('a check without an HTTP request')
-  const { method, path, headers, port, route, body, rawBody } = http
-  return { method, path, headers, port, route, body: rawBody.length > 0 ? rawBody : body }
+  const { method, path, headers, port, route, egress, body, rawBody } = http
+  return { method, path, headers, port, route, egress, body: rawBody.length > 0 ? rawBody : body }
 }
 
 /** @returns whether the HTTP request was in it */
@@ -106,6 +109,7 @@ function readExtension(reader: Reader, http: HttpRequest): void {
   }
   reader.leave(outer)
   if (key === routeExtension) http.route = value
+  else if (key === egressExtension) http.egress = value
 }
 
 const readPort = (reader: Reader, http: HttpRequest): void => {

@@ -6,8 +6,9 @@ import {
   DeltaDiscoveryResponseSchema,
 } from '#gen/envoy/service/discovery/v3/discovery_pb.js'
 import type { GrpcCall, GrpcReceiver } from '../h2/server.ts'
+import { noServerName } from '../names.ts'
 import { type ResourceType, resourceTypes, typeUrls } from './registry.ts'
-import { emptyResourceSet, type ResourceSet } from './resources.ts'
+import { emptyResourceSet, type ResourceSet, type VersionedResource } from './resources.ts'
 
 /** A resource that an Envoy would not take, and what it said. */
 export interface Rejection {
@@ -26,6 +27,8 @@ export interface PublishOutcome {
 }
 
 export interface DiscoveryEvents {
+  /** Gives a secret that is in no set, when an Envoy asks for it; undefined: there is none of this name. */
+  demanded?(name: string): Promise<VersionedResource | undefined>
   connected?(node: string): void
   disconnected?(node: string): void
   rejected?(rejection: Rejection): void
@@ -114,6 +117,11 @@ export class DiscoveryService {
     return outcome
   }
 
+  /** Gives secrets that were asked for by name again: they are others now. */
+  renewDemanded(): void {
+    for (const stream of this.#streams) stream.renewDemanded()
+  }
+
   /** Takes away what the last published set does not hold: routes first, clusters last. */
   async retire(timeoutMs = 10_000): Promise<void> {
     this.#served = { ...this.#set }
@@ -139,6 +147,11 @@ interface Subscription {
     | undefined
 }
 
+/** Names of secrets that are in no set: server names that clients asked for, and what stands for none. */
+function isDemanded(name: string): boolean {
+  return !name.includes('/') || name === noServerName
+}
+
 /** Clusters ask for their secrets as soon as they are there; listeners' secrets are asked for later. */
 const soonMs = 250
 
@@ -150,6 +163,8 @@ class DiscoveryStream {
   readonly #served: () => ResourceSet
   readonly #events: DiscoveryEvents
   readonly #subscriptions = new Map<ResourceType, Subscription>()
+  /** Secrets that are in no set, by the names that Envoy asked for. */
+  readonly #demanded = new Set<string>()
   #nonce = 0
   /** Told of the next message. */
   #listening: (() => void)[] = []
@@ -201,14 +216,32 @@ class DiscoveryStream {
       // A subscription is always answered, even for something sent before.
       subscription.sent.delete(name)
       subscribed = true
+      if (type === 'secret' && isDemanded(name)) void this.#demand(subscription, name)
     }
     for (const name of request.resourceNamesUnsubscribe) {
+      if (type === 'secret') this.#demanded.delete(name)
       if (name === '*') subscription.wildcard = false
       subscription.names.delete(name)
       subscription.sent.delete(name)
     }
     if (subscribed) void this.#send(type, subscription, false)
     for (const heard of this.#listening.splice(0)) heard()
+  }
+
+  renewDemanded(): void {
+    const subscription = this.#subscriptions.get('secret')
+    if (subscription) for (const name of this.#demanded) void this.#demand(subscription, name)
+  }
+
+  /** Answers for a secret that is in no set. What there is not is said to be gone, so that Envoy does not wait for it. */
+  async #demand(subscription: Subscription, name: string): Promise<void> {
+    if (!this.#events.demanded) return
+    const made = await this.#events.demanded(name).catch(() => undefined)
+    // Envoy may have gone, or want it no more.
+    if (!subscription.names.has(name) || this.#subscriptions.get('secret') !== subscription) return
+    if (made) this.#demanded.add(name)
+    else this.#demanded.delete(name)
+    void this.#write('secret', subscription, made ? [{ name, ...made }] : [], made ? [] : [name])
   }
 
   /** Sends all that changed, type after type, until something is refused. @param set what was published last */

@@ -24,6 +24,7 @@ import { file_envoy_extensions_resource_monitors_downstream_connections_v3_downs
 import { SecretSchema } from '#gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js'
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from '#gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js'
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from '#gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js'
+import { egressTypes } from './egress/types.ts'
 import type { EnvoyJson } from './filters.ts'
 import { httpTypes } from './http/types.ts'
 
@@ -47,6 +48,7 @@ const registry = createRegistry(
   file_envoy_extensions_transport_sockets_tls_v3_tls,
   file_envoy_extensions_upstreams_http_v3_http_protocol_options,
   ...httpTypes,
+  ...egressTypes,
 )
 
 /** The resource types served, in the order in which a change is announced (make before break). */

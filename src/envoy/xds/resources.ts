@@ -3,8 +3,11 @@ import type { Any } from '@bufbuild/protobuf/wkt'
 import { aiPaths } from '../../config/http/paths.ts'
 import type { Rules } from '../../config/schema.ts'
 import type { Topology } from '../../protocol.ts'
-import { egressName, responderCluster } from '../names.ts'
+import { egressName, insideName, proxyName, responderCluster } from '../names.ts'
 import { endpoints, poolClusterConfig, upstreamClusterConfig, usesEds } from './cluster.ts'
+import { egressClusters } from './egress/clusters.ts'
+import { egressListeners } from './egress/listeners.ts'
+import { insideRoutes, proxyRoutes } from './egress/routes.ts'
 import type { EnvoyJson } from './filters.ts'
 import type { FilterContext } from './http/filter.ts'
 import { httpResources } from './http/resources.ts'
@@ -13,7 +16,7 @@ import { egressListener, responderClusterConfig } from './inner.ts'
 import { certificatesOf, listenerConfigs } from './listener.ts'
 import { encodeResource, type ResourceType, resourceTypes } from './registry.ts'
 import { aiRoutes, routeConfig } from './route.ts'
-import { certificateSecret, validationSecret, validationSecretName } from './secret.ts'
+import { certificateSecret, inlineSecret, validationSecret, validationSecretName } from './secret.ts'
 import { collectorCluster } from './tracing.ts'
 
 /** What references of the rules stand for. */
@@ -61,6 +64,10 @@ export function envoyConfig(
   const routes = routeConfig(ai)
   const http = httpResources({ rules, ...values }, ai)
   for (const [name, secret] of http.secret) secrets.set(name, secret)
+  const egress = Object.entries(rules.listeners)
+    .filter(([, { serves }]) => serves.includes('egress'))
+    .map(([name, { transparent }]) => ({ name, transparent }))
+  const delegations = Object.keys(rules.a2a.agents).length > 0
   return {
     cluster: new Map([
       ...topology.upstreams.map((upstream) => [upstream.id, upstreamClusterConfig(upstream)] as const),
@@ -68,6 +75,7 @@ export function envoyConfig(
       ...(topology.responds ? [[responderCluster, responderClusterConfig(socket)] as const] : []),
       ...(collector ? [[collector.name as string, collector] as const] : []),
       ...http.cluster,
+      ...egressClusters(egress).map((cluster) => [String(cluster.name), cluster] as const),
     ]),
     endpoint: new Map([
       ...topology.upstreams.filter(usesEds).map((upstream) => [upstream.id, endpoints(upstream)] as const),
@@ -76,19 +84,33 @@ export function envoyConfig(
     secret: secrets,
     listener: new Map([
       ...Object.entries(rules.listeners).flatMap(([name, rule]) =>
-        listenerConfigs(name, rule, {
-          telemetry: rules.telemetry,
-          delegations: Object.keys(rules.a2a.agents).length > 0,
-          http: http.listeners.get(name),
-          passthrough: http.passthrough.get(name),
-        }),
+        rule.serves.includes('egress')
+          ? egressListeners({
+              name,
+              rule,
+              telemetry: rules.telemetry,
+              delegations,
+              authority: rules.egress.authority !== undefined,
+            })
+          : listenerConfigs(name, rule, {
+              telemetry: rules.telemetry,
+              delegations,
+              http: http.listeners.get(name),
+              passthrough: http.passthrough.get(name),
+            }),
       ),
       ...(topology.responds ? [[egressName, egressListener(socket)] as const] : []),
     ]),
     route: new Map([
       // No listener would ask for it where each has routes of plain HTTP.
-      ...(http.listeners.size < Object.keys(rules.listeners).length ? [[String(routes.name), routes] as const] : []),
+      ...(http.listeners.size + egress.length < Object.keys(rules.listeners).length
+        ? [[String(routes.name), routes] as const]
+        : []),
       ...http.route,
+      ...egress.flatMap(({ name }) => [
+        [proxyName(name), proxyRoutes(name, ai, topology.plain ?? [])] as const,
+        [insideName(name), insideRoutes(name, ai)] as const,
+      ]),
     ]),
   }
 }
@@ -101,6 +123,11 @@ export function encodeConfig(config: EnvoyConfig): ResourceSet {
     ([routes, json]) => [routes, { name: String(json.name), ...encode('listener', json) }] as const,
   )
   return { ...set, trials: new Map(trials) }
+}
+
+/** Encodes a certificate that is not in a file. */
+export function encodeSecret(name: string, certificate: { chain: string; key: string }): VersionedResource {
+  return encode('secret', inlineSecret(name, certificate))
 }
 
 function encode(type: ResourceType, json: EnvoyJson): VersionedResource {

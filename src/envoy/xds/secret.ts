@@ -1,20 +1,13 @@
-import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { isDocument } from '../../config/secrets.ts'
+import { systemAuthoritiesFile } from '../../config/system-authorities.ts'
 import type { EnvoyJson } from './filters.ts'
 
 /** The SDS name of the authorities in a file, or of the system's. */
 export function validationSecretName(caFile: string | undefined): string {
   return caFile === undefined ? 'authorities/system' : `authorities/${caFile}`
 }
-
-const systemBundles = [
-  '/etc/ssl/certs/ca-certificates.crt', // Debian, Alpine
-  '/etc/pki/tls/certs/ca-bundle.crt', // Fedora, RHEL
-  '/etc/ssl/ca-bundle.pem', // openSUSE
-  '/etc/ssl/cert.pem', // Alpine, macOS
-]
 
 /** Envoy reads the files again when something is moved in their directory: Kubernetes swaps a link there. */
 const watched = (file: string) => (isDocument(file) ? {} : { watched_directory: { path: dirname(file) } })
@@ -32,7 +25,7 @@ const source = (file: string, document: Documents) =>
  * the rules' the system's bundle is taken (SSL_CERT_FILE first), and where there is none, Node's own.
  */
 export function validationSecret(caFile: string | undefined, document: Documents = asWritten): EnvoyJson {
-  const file = caFile ?? [process.env.SSL_CERT_FILE, ...systemBundles].find((path) => path && existsSync(path))
+  const file = caFile ?? systemAuthoritiesFile()
   return {
     name: validationSecretName(caFile),
     validation_context: {
@@ -56,5 +49,13 @@ export function certificateSecret(
       private_key: source(keyFile, document),
       ...watched(certificateFile),
     },
+  }
+}
+
+/** A certificate that is in no file. */
+export function inlineSecret(name: string, { chain, key }: { chain: string; key: string }): EnvoyJson {
+  return {
+    name,
+    tls_certificate: { certificate_chain: { inline_string: chain }, private_key: { inline_string: key } },
   }
 }

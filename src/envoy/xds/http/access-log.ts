@@ -4,8 +4,9 @@ import { httpRoutePrefix } from './names.ts'
 /**
  * The access log of routes of plain HTTP, which the service does not see the end of: JSON lines on Envoy's standard output, with
  * the names of the service's own lines. Neither a query nor a header of the client's is in it, but its request id.
+ * @param routes what the names of the routes begin with
  */
-export function httpAccessLog(listener: string): EnvoyJson {
+export function httpAccessLog(listener: string, routes: string = httpRoutePrefix): EnvoyJson {
   return {
     name: 'envoy.access_loggers.stdout',
     filter: {
@@ -13,7 +14,7 @@ export function httpAccessLog(listener: string): EnvoyJson {
         name: 'envoy.access_loggers.extension_filters.cel',
         typed_config: {
           '@type': 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
-          expression: `xds.route_name.startsWith("${httpRoutePrefix}")`,
+          expression: `xds.route_name.startsWith("${routes}")`,
         },
       },
     },

@@ -49,6 +49,7 @@ export function listenerHttp(
   const { serves, tls } = rules.listeners[listener]!
   const servesAi = serves.includes('ai')
   const routes = serves.includes('http') ? rules.http.routes.filter((route) => isOn(route, listener)) : []
+  if (serves.includes('egress')) return undefined
   if (routes.length === 0 && ((servesAi && !tls?.certificates) || !serves.includes('http'))) return undefined
   const needed = new Map(routes.map((route) => [route, filtersOf(route, context)]))
   const filters = inPlace([...needed.values()].flat())

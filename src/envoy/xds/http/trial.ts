@@ -5,6 +5,11 @@ interface Chain {
   filters: { name: string; typed_config: EnvoyJson & { rds?: { route_config_name: string } } }[]
 }
 
+/** Routes that the rules did not write. */
+function ours(routes: string): boolean {
+  return routes === routeConfigName || routes.startsWith('egress/')
+}
+
 /**
  * Listeners to try out routes in: they are as the ones that will have the routes, but take no connections and hold the routes
  * themselves, so that Envoy says at once what it thinks of them.
@@ -21,7 +26,7 @@ export function trialListeners(config: {
         const { rds, ...manager } = typed_config
         const routes = rds && config.route.get(rds.route_config_name)
         // Routes of AI traffic are of our own making; those of HTTP/3 are TCP's as well.
-        if (!routes || rds.route_config_name === routeConfigName || manager.codec_type === 'HTTP3') continue
+        if (!routes || ours(rds.route_config_name) || manager.codec_type === 'HTTP3') continue
         const trial = { ...manager, route_config: { ...routes, validate_clusters: false } }
         trials.push([
           rds.route_config_name,
