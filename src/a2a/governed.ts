@@ -101,6 +101,7 @@ function factsOf(governance: Governance, asker: Asker, { agent, operation, skill
       method: 'POST',
       path: asker.path,
       listener: asker.listener,
+      route: asker.route,
       operation: methodName(operation, 'jsonrpc', '1.0') ?? operation,
       stream: isStreaming(operation),
       bytes: asker.bytes,

@@ -106,6 +106,7 @@ export class A2aProtocol implements Protocol {
       identity,
       token: identity.kind === 'jwt' ? tokenIn(request.headers) : undefined,
       listener,
+      route: request.route,
       path,
       bytes: request.body.length,
       arrived: request.arrived,

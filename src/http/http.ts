@@ -139,6 +139,7 @@ function factsOf(request: AgentRequest, listener: string, identity: Identity, go
       method: request.method,
       path: mark === -1 ? request.path : request.path.slice(0, mark),
       listener,
+      route: request.route,
       operation: `http/${request.route}`,
       stream: false,
       bytes: Number(request.headers.get('content-length') ?? 0) || 0,

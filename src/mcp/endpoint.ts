@@ -25,6 +25,8 @@ export interface Incoming {
   /** The trace that it is part of. */
   readonly trace: TraceContext
   readonly listener: string
+  /** The route of the rules that took it; absent where none did. */
+  readonly route?: string | undefined
   /** Length of the body, bytes. */
   readonly bytes: number
   /** performance.now() at arrival. */
@@ -42,11 +44,12 @@ export function callerOf(
   clientInfo: JsonObject,
   sessions: SessionHolder | undefined,
 ): Caller {
-  const { identity, token, trace, listener } = incoming
+  const { identity, token, trace, listener, route } = incoming
   return {
     identity,
     identityKey: `${identity.kind}\0${identity.subject}\0${identity.user ?? ''}`,
     listener,
+    route,
     token,
     capabilities,
     clientInfo,

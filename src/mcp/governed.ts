@@ -24,7 +24,7 @@ export function judgeOf(governance: Governance): Judge {
   return (caller: Caller, wanted: Wanted) => {
     const facts = factsOf(
       governance,
-      { identity: caller.identity, listener: caller.listener, id: '', path: '', bytes: 0 },
+      { identity: caller.identity, listener: caller.listener, route: caller.route, id: '', path: '', bytes: 0 },
       wanted.method,
       wanted,
     )
@@ -47,7 +47,7 @@ export function approvalOf(governance: Governance, { servers }: McpRule, compile
     conditions.get(wanted.server)?.(
       factsOf(
         governance,
-        { identity: caller.identity, listener: caller.listener, id: '', path: '', bytes: 0 },
+        { identity: caller.identity, listener: caller.listener, route: caller.route, id: '', path: '', bytes: 0 },
         wanted.method,
         wanted,
       ),
@@ -102,10 +102,10 @@ function notAdmitted(refusal: Refusal): McpError {
   })
 }
 
-type Asked = Pick<Incoming, 'identity' | 'listener' | 'bytes'> & { id: string; path: string }
+type Asked = Pick<Incoming, 'identity' | 'listener' | 'route' | 'bytes'> & { id: string; path: string }
 
-function ofRequest({ identity, listener, bytes, requestId, endpoint }: Incoming): Asked {
-  return { identity, listener, bytes, id: requestId, path: endpoint.path }
+function ofRequest({ identity, listener, route, bytes, requestId, endpoint }: Incoming): Asked {
+  return { identity, listener, route, bytes, id: requestId, path: endpoint.path }
 }
 
 function factsOf(governance: Governance, asked: Asked, method: string, wanted: Wanted | undefined): Facts {
@@ -115,6 +115,7 @@ function factsOf(governance: Governance, asked: Asked, method: string, wanted: W
       method: 'POST',
       path: asked.path,
       listener: asked.listener,
+      route: asked.route,
       operation: method,
       stream: false,
       bytes: asked.bytes,

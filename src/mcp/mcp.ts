@@ -208,6 +208,7 @@ export class McpProtocol implements Protocol {
       token: identity.kind === 'jwt' ? tokenIn(request.headers) : undefined,
       headers: request.headers,
       listener,
+      route: request.route,
       bytes: request.body.length,
       arrived: request.arrived,
     }

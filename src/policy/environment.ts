@@ -23,6 +23,9 @@ class RequestView {
   get listener(): string {
     return this.#facts.listener
   }
+  get route(): string {
+    return this.#facts.route ?? ''
+  }
   get operation(): string {
     return this.#facts.operation
   }
@@ -140,6 +143,7 @@ export const environment = new Environment({
       method: 'string',
       path: 'string',
       listener: 'string',
+      route: 'string',
       operation: 'string',
       stream: 'bool',
       bytes: 'int',

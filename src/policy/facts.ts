@@ -8,6 +8,8 @@ export interface RequestFacts {
   readonly path: string
   /** The listener's name in the rules. */
   readonly listener: string
+  /** The route of the rules that took it; absent where none did. */
+  readonly route?: string | undefined
   /** What is asked for: `chat`, `messages`, `embeddings`, `tools/call`, … */
   readonly operation: string
   readonly stream: boolean

@@ -24,6 +24,7 @@ export const tableCase = z
         method: z.string().optional(),
         path: z.string().optional(),
         listener: z.string().optional(),
+        route: z.string().optional(),
         operation: z.string().optional(),
         stream: z.boolean().optional(),
         bytes: z.int().min(0).optional(),

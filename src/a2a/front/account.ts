@@ -17,6 +17,8 @@ export interface Asker {
   readonly token: string | undefined
   /** The listener's name in the rules. */
   readonly listener: string
+  /** The route of the rules that took it; absent where none did. */
+  readonly route?: string | undefined
   /** Without the query. */
   readonly path: string
   readonly bytes: number

@@ -28,6 +28,8 @@ export interface Caller {
   readonly identityKey: string
   /** The listener's name in the rules. */
   readonly listener: string
+  /** The route of the rules that took it; absent where none did. */
+  readonly route?: string | undefined
   /** The caller's own token, where it showed one. */
   readonly token: string | undefined
   readonly capabilities: JsonObject
