@@ -2,9 +2,10 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import type { AuditOptions } from './cli/audit.ts'
 import type { Shell } from './cli/completion.ts'
 import type { ExplainOptions } from './cli/explain.ts'
+import type { GatewayApiOptions } from './cli/gateway-api.ts'
 import type { CreateOptions, KeysOptions } from './cli/keys.ts'
 import type { ApproveOptions, McpOptions, RevokeOptions } from './cli/mcp.ts'
-import type { TargetOptions } from './cli/render-target.ts'
+import type { RenderOptions } from './cli/render.ts'
 import type { RevisionOptions } from './cli/revisions.ts'
 import type { StoreOptions } from './cli/rules.ts'
 import type { ServeOptions } from './cli/serve.ts'
@@ -48,8 +49,23 @@ export async function main(argv: readonly string[]): Promise<void> {
     return number
   }
 
-  program
-    .command('run')
+  const withGatewayApi = (command: Command) =>
+    command
+      .option(
+        '--gateway-api [paths...]',
+        'make the rules of objects of the Kubernetes Gateway API: of files and directories, or of the cluster; --file holds what stands beside them',
+      )
+      .option('--controller <name>', 'the controllerName of our GatewayClasses', 'chaperone.dev/gateway-controller')
+      .option('--gateway <names...>', 'serve only these Gateways, NAMESPACE/NAME; default: all of our classes')
+      .option('--bind <address>', 'where listeners listen; default: 127.0.0.1 with files, 0.0.0.0 with a cluster')
+      .option('--gateway-address <addresses...>', 'where clients reach the Gateways, for their statuses')
+  const withCluster = (command: Command) =>
+    withGatewayApi(command)
+      .option('--watch-namespace <names...>', 'read objects of these namespaces only; default: of all')
+      .option('--kube-context <name>', 'the context of the kubeconfig; default: the current one, or the pod’s own')
+      .option('--no-leader-election', 'write statuses without asking who else does')
+
+  withCluster(program.command('run'))
     .description('start the gateway: the service and an Envoy')
     .option('-f, --file <file>', 'the rules; default: chaperone.yaml here, else rules made from the environment')
     .option('--concurrency <threads>', "Envoy's worker threads", '1')
@@ -59,13 +75,16 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addOption(tenant())
     .addOption(state())
     .addOption(api())
-    .action(async (options: { file?: string; concurrency: string; transport: Transport } & StoreOptions) => {
-      const { run } = await import('./cli/run.ts')
-      process.exitCode = await run({ ...options, concurrency: Number(options.concurrency) })
-    })
+    .action(
+      async (
+        options: { file?: string; concurrency: string; transport: Transport } & StoreOptions & GatewayApiOptions,
+      ) => {
+        const { run } = await import('./cli/run.ts')
+        process.exitCode = await run({ ...options, concurrency: Number(options.concurrency) })
+      },
+    )
 
-  program
-    .command('serve')
+  withCluster(program.command('serve'))
     .description('start the service only, for an Envoy that is started elsewhere')
     .option('-f, --file <file>', 'the rules; default: chaperone.yaml here, else rules made from the environment')
     .option('-s, --socket <path>', 'the unix socket that Envoy calls', '/tmp/chaperone.sock')
@@ -96,8 +115,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = await validate(files.length > 0 ? files : ['chaperone.yaml'], options)
     })
 
-  program
-    .command('render')
+  withGatewayApi(program.command('render'))
     .description('print the Envoy configuration that the rules mean, as JSON')
     .option('-f, --file <file>', 'the rules; default: chaperone.yaml here, else rules made from the environment')
     .option('-s, --socket <path>', 'the unix socket of the service', '/tmp/chaperone.sock')
@@ -116,7 +134,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option('--ca-file <file>', 'the system’s authorities where Envoy runs', '/etc/ssl/certs/ca-certificates.crt')
     .option('--directory <path>', 'where Envoy will read the files of envoy-files', '/etc/chaperone-envoy')
     .option('--namespace <name>', 'the Kubernetes namespace that envoy-gateway’s Gateway is in', 'default')
-    .action(async (options: { file?: string; socket: string; bootstrap?: boolean } & Partial<TargetOptions>) => {
+    .option('--status', 'print the statuses of the objects of --gateway-api instead')
+    .option('--rules', 'print the rules that the objects of --gateway-api mean instead')
+    .action(async (options: RenderOptions) => {
       const { render } = await import('./cli/render.ts')
       process.exitCode = await render(options)
     })

@@ -1,4 +1,5 @@
 import type { RuleFile } from './config/load.ts'
+import type { Rules } from './config/schema.ts'
 import { watchRules } from './config/watch.ts'
 import type { LastGood } from './store/last-good.ts'
 import type { Revision } from './store/revision.ts'
@@ -8,12 +9,17 @@ import type { RuleStore } from './store/rule-store.ts'
 /** Where rules are from, for the log and for what is told of decisions. */
 export interface RulesOrigin {
   readonly file?: string
+  /** The objects of the Kubernetes Gateway API that they were made of are files, or a cluster’s. */
+  readonly objects?: 'files' | 'cluster'
   readonly revision?: number
   readonly author?: string
 }
 
-/** Puts rules into force. @returns why they cannot be, in one line, or undefined; the whole is in the log */
-export type PutIntoForce = (files: readonly RuleFile[], from: RulesOrigin) => Promise<string | undefined>
+/**
+ * Puts rules into force: the texts of files, or rules that were made of something else and checked.
+ * @returns why they cannot be, in one line, or undefined; the whole is in the log
+ */
+export type PutIntoForce = (rules: readonly RuleFile[] | Rules, from: RulesOrigin) => Promise<string | undefined>
 
 /** Where changed rules come from while the service runs. */
 export interface RuleSource {

@@ -3,7 +3,7 @@ import type { Backend } from './backend.ts'
 import { formatDiagnostics } from './config/format.ts'
 import { loadRuleSet, type RuleFile } from './config/load.ts'
 import type { Rules } from './config/schema.ts'
-import { SecretStore } from './config/secrets.ts'
+import { type ObjectReference, SecretStore } from './config/secrets.ts'
 import type { Transport } from './envoy/server.ts'
 import { Gateway } from './gateway.ts'
 import { Alerts } from './governance/alerts.ts'
@@ -32,6 +32,8 @@ export interface ServiceOptions {
   revision?: number | undefined
   /** Where changed rules come from. Absent: the rules stay as they are. */
   source?: RuleSource | undefined
+  /** Secrets and ConfigMaps of Kubernetes, where the rules are made of its objects. */
+  objects?: ((reference: ObjectReference) => string | undefined) | undefined
   /** Keys and counts; closed with the service. */
   backend: Backend
   /** Path of the unix socket that Envoy calls. */
@@ -82,7 +84,7 @@ export class Service {
     const { predecessor } = options
     this.#keys = predecessor ? readProcessKeys(predecessor.inheritance.keys) : makeProcessKeys()
     if (options.revision !== undefined) this.#revisions.set(options.rules, options.revision)
-    this.#secrets = new SecretStore({ report: (error) => this.telemetry.report(error, '') })
+    this.#secrets = new SecretStore({ report: (error) => this.telemetry.report(error, ''), objects: options.objects })
     this.telemetry = new Telemetry(options.rules.telemetry, {
       upstreams: () => upstreams(this.gateway.health),
       ready: () => options.notReady(this.gateway),
@@ -329,14 +331,14 @@ export class Service {
    * Puts changed rules into force. Whatever is wrong with them, the rules before stay.
    * @param from where they are from, for the log
    */
-  async #put(files: readonly RuleFile[], from: RulesOrigin): Promise<string | undefined> {
+  async #put(files: readonly RuleFile[] | Rules, from: RulesOrigin): Promise<string | undefined> {
     const { log, metrics } = this.telemetry
-    const loaded = loadRuleSet(files, checkExpressions)
+    const loaded = isRules(files) ? { rules: files } : loadRuleSet(files, checkExpressions)
     if ('diagnostics' in loaded) {
       metrics.ruleChange('invalid')
       log.error(
         from,
-        `the changed rules are wrong; the ones before stay in force\n${formatDiagnostics(loaded.diagnostics, files)}`,
+        `the changed rules are wrong; the ones before stay in force\n${formatDiagnostics(loaded.diagnostics, files as readonly RuleFile[])}`,
       )
       return 'they are wrong'
     }
@@ -362,6 +364,10 @@ export class Service {
       return message
     }
   }
+}
+
+function isRules(rules: readonly RuleFile[] | Rules): rules is Rules {
+  return !Array.isArray(rules)
 }
 
 function* upstreams(health: HealthBook): Iterable<UpstreamHealth> {

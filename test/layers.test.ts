@@ -38,6 +38,7 @@ const allowed: Record<string, readonly string[]> = {
     'llm/replies',
   ],
   http: ['limits', 'protocol.ts'],
+  'gateway-api': ['config'],
   mcp: ['config', 'identity', 'limits', 'protocol.ts', 'json.ts', 'sse.ts'],
   a2a: ['config', 'guards', 'identity', 'limits', 'mcp', 'protocol.ts', 'json.ts', 'sse.ts'],
   egress: ['config', 'mcp', 'protocol.ts'],

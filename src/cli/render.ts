@@ -6,8 +6,19 @@ import { topologyOf } from '../gateway.ts'
 import { HealthBook } from '../llm/balance.ts'
 import { compileLlm } from '../llm/compile.ts'
 import { ExpressionCompiler } from '../policy/expression.ts'
+import { type GatewayApiOptions, statusesOf, translated } from './gateway-api.ts'
 import { renderTarget, type TargetOptions } from './render-target.ts'
 import { RulesError, rulesFor } from './rules.ts'
+
+export interface RenderOptions extends GatewayApiOptions, Partial<TargetOptions> {
+  file?: string
+  socket: string
+  transport?: Transport | undefined
+  bootstrap?: boolean
+  /** With objects of the Gateway API: print their statuses, or the rules that they mean. */
+  status?: boolean
+  rules?: boolean
+}
 
 /**
  * `chaperone render`: prints the Envoy configuration as one JSON object, resources by type; with a target, what an Envoy
@@ -16,12 +27,7 @@ import { RulesError, rulesFor } from './rules.ts'
  * @returns the exit code
  */
 export async function render(
-  options: {
-    file?: string
-    socket: string
-    transport?: Transport | undefined
-    bootstrap?: boolean
-  } & Partial<TargetOptions>,
+  options: RenderOptions,
   write: (text: string) => void = (text) => void process.stdout.write(text),
 ): Promise<number> {
   if (options.bootstrap) {
@@ -35,7 +41,13 @@ export async function render(
     return 0
   }
   try {
-    const { rules, file } = await rulesFor(options.file, process.env, () => 'http://127.0.0.1:4010/v1')
+    const { rules, file, objects } = options.gatewayApi
+      ? { ...translated(options), file: undefined }
+      : { ...(await rulesFor(options.file, process.env, () => 'http://127.0.0.1:4010/v1')), objects: undefined }
+    if (objects && (options.status || options.rules)) {
+      write(`${JSON.stringify(options.rules ? rules : statusesOf(objects), null, 2)}\n`)
+      return 0
+    }
     // Credentials are not part of Envoy's configuration: none is read here.
     const llm = compileLlm(
       rules,

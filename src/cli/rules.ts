@@ -5,6 +5,7 @@ import { defaultRules } from '../config/defaults.ts'
 import { formatDiagnostics } from '../config/format.ts'
 import { loadRuleSet, type RuleFile } from '../config/load.ts'
 import { type Rules, rulesSchema } from '../config/schema.ts'
+import type { ObjectReference } from '../config/secrets.ts'
 import { tokensFile } from '../mcp/oauth/file-token-store.ts'
 import { pinsFile } from '../mcp/pins/file-pin-store.ts'
 import { checkExpressions } from '../policy/check.ts'
@@ -98,6 +99,8 @@ export function apiAddress(text: string | undefined, env: NodeJS.ProcessEnv) {
 export interface Beginning extends LoadedRules {
   source?: RuleSource | undefined
   backend: Backend
+  /** Secrets and ConfigMaps of Kubernetes, where the rules are made of its objects. */
+  objects?: ((reference: ObjectReference) => string | undefined) | undefined
 }
 
 /**

@@ -8,6 +8,7 @@ import { findEnvoy } from '../envoy/binary.ts'
 import { EnvoyProcess } from '../envoy/process.ts'
 import type { Transport } from '../envoy/server.ts'
 import { Service } from '../service.ts'
+import { beginGatewayApi, type GatewayApiOptions } from './gateway-api.ts'
 import { apiAddress, begin, type LoadedRules, reason, type StoreOptions } from './rules.ts'
 import { stopSignal } from './signals.ts'
 
@@ -26,7 +27,8 @@ export async function run(
     file?: string | undefined
     concurrency: number
     transport?: Transport | undefined
-  } & StoreOptions,
+  } & StoreOptions &
+    GatewayApiOptions,
 ): Promise<number> {
   if (!Number.isInteger(options.concurrency) || options.concurrency < 1) {
     say('--concurrency must be a whole number of at least 1')
@@ -42,9 +44,10 @@ export async function run(
       demo = await startDemo()
       return demo.url
     }
-    const loaded = await begin(options, process.env, demoUrl, (error) =>
-      service ? service.telemetry.report(error, '') : say(reason(error)),
-    )
+    const report = (error: unknown) => (service ? service.telemetry.report(error, '') : say(reason(error)))
+    const loaded = options.gatewayApi
+      ? await beginGatewayApi(options, report)
+      : await begin(options, process.env, demoUrl, report)
     for (const warning of loaded.warnings) say(warning)
     const socket = join(directory, 'service.sock')
     let refuse: (error: Error) => void = () => undefined
@@ -57,6 +60,7 @@ export async function run(
       revision: loaded.revision,
       source: loaded.source,
       backend: loaded.backend,
+      objects: loaded.objects,
       api: apiAddress(options.api, process.env),
       socket,
       transport: options.transport,
@@ -118,7 +122,12 @@ async function until(condition: () => boolean, timeoutMs: number): Promise<boole
 function announce({ rules, file, revision, demo }: LoadedRules): void {
   const listeners = Object.values(rules.listeners)
   const front = listeners.filter(({ serves }) => !serves.includes('egress'))
-  const url = urlOf(front[0] ?? listeners[0]!)
+  const first = front[0] ?? listeners[0]
+  if (!first) {
+    say('Chaperone is ready, and waits for a Gateway.')
+    return
+  }
+  const url = urlOf(first)
   say(`Chaperone is ready.
   rules     ${revision !== undefined ? `revision ${revision} of the store` : (file ?? (demo ? 'none, and no provider key is set: a local demo upstream answers' : 'made from the keys in the environment'))}
   agents    ${front.map((listener) => `${urlOf(listener)}/v1`).join(', ') || 'by the proxy'}

@@ -3,13 +3,14 @@ import type { Transport } from '../envoy/server.ts'
 import { Service } from '../service.ts'
 import { Predecessor, TakeoverError } from '../takeover/predecessor.ts'
 import { freeSlot } from '../takeover/slots.ts'
+import { beginGatewayApi, type GatewayApiOptions } from './gateway-api.ts'
 import { apiAddress, begin, RulesError, reason, type StoreOptions } from './rules.ts'
 import { stopSignal } from './signals.ts'
 
 /** Calls under way when the service is told to stop may take this long. */
 const graceMs = 10_000
 
-export interface ServeOptions extends StoreOptions {
+export interface ServeOptions extends StoreOptions, GatewayApiOptions {
   file?: string
   socket: string
   transport?: Transport | undefined
@@ -47,12 +48,12 @@ export async function serve(options: ServeOptions): Promise<number> {
         'There are no rules and no provider keys. Write a chaperone.yaml (see examples/) or set OPENAI_API_KEY.',
       )
     }
-    const { rules, revision, warnings, source, backend } = await begin(
-      { ...options, slot, taken },
-      process.env,
-      noRules,
-      (error) => (service ? service.telemetry.report(error, '') : process.stderr.write(`${reason(error)}\n`)),
-    )
+    const report = (error: unknown) =>
+      service ? service.telemetry.report(error, '') : process.stderr.write(`${reason(error)}\n`)
+    const kept = { ...options, slot, taken }
+    const { rules, revision, warnings, source, backend, objects } = options.gatewayApi
+      ? await beginGatewayApi(kept, report)
+      : await begin(kept, process.env, noRules, report)
     for (const warning of warnings) process.stderr.write(`${warning}\n`)
     const { socket, transport } = options
     service = new Service({
@@ -60,6 +61,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       revision,
       source,
       backend,
+      objects,
       api: apiAddress(options.api, process.env),
       socket,
       transport,

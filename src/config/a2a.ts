@@ -72,7 +72,7 @@ const agentInterface = z
   })
   .meta({ title: 'Interface' })
 
-const agent = z
+export const agent = z
   .strictObject({
     url: baseUrl.describe('Where the agent is: https://planner.example.com'),
     card: z

@@ -12,9 +12,15 @@ export interface Finding {
   suggestion?: string
 }
 
-/** Checks what the schema cannot: names that must exist, things that exclude each other. */
-export function checkRules(rules: Rules): { errors: Finding[]; warnings: Finding[] } {
-  const http = checkHttp(rules)
+/**
+ * Checks what the schema cannot: names that must exist, things that exclude each other.
+ * @param options.order whether to look for routes that others leave nothing for, which takes the square of their number; default: true
+ */
+export function checkRules(
+  rules: Rules,
+  options: { order?: boolean } = {},
+): { errors: Finding[]; warnings: Finding[] } {
+  const http = checkHttp(rules, options)
   const errors = [
     ...something(rules),
     ...listeners(rules),

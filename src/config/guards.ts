@@ -11,7 +11,7 @@ const remote = {
   onFailure: z.enum(['deny', 'allow']).default('deny').describe('What holds where it does not answer'),
 }
 
-const guard = z
+export const guard = z
   .strictObject({
     when: expression.optional().describe('Which requests it looks at (CEL, a boolean); default: all'),
     on: z

@@ -12,7 +12,10 @@ import type { Rules } from './schema.ts'
 import { unknownName } from './suggest.ts'
 
 /** Checks of plain HTTP that the schema cannot do: names, what excludes each other, routes that hide others. */
-export function checkHttp(rules: Rules): { errors: Finding[]; warnings: Finding[] } {
+export function checkHttp(
+  rules: Rules,
+  { order: ordered = true }: { order?: boolean } = {},
+): { errors: Finding[]; warnings: Finding[] } {
   const { services, routes, passthrough } = rules.http
   const errors = [
     ...Object.keys(services).flatMap((name) => service(rules, name)),
@@ -21,7 +24,7 @@ export function checkHttp(rules: Rules): { errors: Finding[]; warnings: Finding[
       ...names(rules, route, ['http', 'routes', index]),
       ...contents(rules, route, ['http', 'routes', index]),
     ]),
-    ...order(rules),
+    ...(ordered ? order(rules) : []),
     ...checkPassthrough(rules),
   ]
   const used = new Set([
@@ -180,6 +183,14 @@ function contents({ http, listeners }: Rules, route: HttpRouteRule, at: Path): F
     ]),
     ...Object.keys(route.jwt?.claims ?? {}),
   ].filter((header) => /^x-(?:chaperone|envoy)-/i.test(header))
+  if (
+    [
+      ...Object.keys(route.requestHeaders.set),
+      ...Object.keys(route.requestHeaders.add),
+      ...route.requestHeaders.remove,
+    ].some((header) => /^host$/i.test(header))
+  )
+    add('Host cannot be changed so; use rewrite.host', 'requestHeaders')
   for (const header of reserved) add(`${header} is the gateway’s own; choose another name`)
   return findings
 }

@@ -30,7 +30,7 @@ const amounts = (what: string) =>
     .default({})
     .describe(`Other ${what} for single callers, by the value of \`by\` (several joined with /)`)
 
-const limit = z
+export const limit = z
   .strictObject({
     ...shared,
     requests: z.int().min(0).optional().describe('How many requests a period may have'),
@@ -57,7 +57,7 @@ export const limits = z
   .record(name, limit)
   .describe('Rates and concurrency. Each has exactly one of requests, tokens and concurrent.')
 
-const budget = z
+export const budget = z
   .strictObject({
     ...shared,
     usd: z.number().min(0).max(1_000_000).optional().describe('US dollars a period'),

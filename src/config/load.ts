@@ -3,7 +3,7 @@ import { aboutFile, type Diagnostic, type RuleFile } from './diagnostic.ts'
 import { explain } from './explain.ts'
 import { joinFiles } from './join.ts'
 import { pathText } from './path.ts'
-import { type Rules, rulesSchema } from './schema.ts'
+import { type Rules, type RulesInput, rulesSchema } from './schema.ts'
 import { inWords } from './wording.ts'
 import { parseYaml, type Source } from './yaml.ts'
 
@@ -24,6 +24,26 @@ const mostDiagnostics = 100
  */
 export function loadRules(text: string, file: string, further?: (rules: Rules) => Finding[]): LoadResult {
   return loadRuleSet([{ name: file, text }], further)
+}
+
+/**
+ * Reads a file of rules that are only a part of all: its form is checked, and not whether it is enough by itself.
+ * @returns what the file says, without defaults, or what is wrong with it
+ */
+export function loadPart(file: RuleFile): { part: RulesInput } | { diagnostics: Diagnostic[] } {
+  const source = parseYaml(file)
+  if (Array.isArray(source)) return { diagnostics: source }
+  const value = source.value ?? {}
+  const parsed = rulesSchema.safeParse(value, { error: inWords })
+  if (parsed.success) return { part: value as RulesInput }
+  const findings = explain(parsed.error.issues, value).slice(0, mostDiagnostics)
+  return {
+    diagnostics: findings.map(({ ofKey = false, ...finding }) => ({
+      ...source.at(finding.path, ofKey),
+      ...finding,
+      path: pathText(finding.path),
+    })),
+  }
 }
 
 /**

@@ -155,7 +155,7 @@ const httpBase = {
   credential: credential.optional(),
 }
 
-const mcpServer = z
+export const mcpServer = z
   .discriminatedUnion('type', [
     z
       .strictObject({ type: z.literal('http').describe('Streamable HTTP'), ...httpBase, era, ...serverBase })
@@ -209,7 +209,7 @@ const mcpServer = z
   ])
   .describe('An MCP server, or something that is made one')
 
-const endpoint = z
+export const mcpEndpoint = z
   .strictObject({
     servers: z.array(name).min(1).max(100).optional().describe('The servers it shows; default: all, in their order'),
     instructions: z
@@ -237,7 +237,7 @@ export const mcp = z
   .strictObject({
     servers: z.record(name, mcpServer).default({}).describe('MCP servers, by names of your choosing'),
     endpoints: z
-      .record(name, endpoint)
+      .record(name, mcpEndpoint)
       .default({})
       .describe('`default` is /mcp, each other one /mcp/NAME. Without any, /mcp shows all servers.'),
     sessions: z
@@ -271,5 +271,5 @@ export const mcp = z
 export type McpRule = z.output<typeof mcp>
 export type McpServerRule = z.output<typeof mcpServer>
 export type McpServerRuleOf<T extends McpServerRule['type']> = Extract<McpServerRule, { type: T }>
-export type McpEndpointRule = z.output<typeof endpoint>
+export type McpEndpointRule = z.output<typeof mcpEndpoint>
 export type McpCredentialRule = z.output<typeof credential>

@@ -3,7 +3,7 @@ import { expression, name } from './primitives.ts'
 
 /** Who may do what. */
 
-const policy = z
+export const policy = z
   .strictObject({
     effect: z.enum(['allow', 'deny']).describe('A deny that applies wins over every allow'),
     when: expression.describe('Whether the policy applies (CEL, a boolean)'),

@@ -18,7 +18,7 @@ export { durationMs } from './primitives.ts'
  * (chaperone.schema.json); every `describe` here is what an editor shows.
  */
 
-const listener = z
+export const listener = z
   .strictObject({
     address: address.default('127.0.0.1'),
     port: port.default(10000),
@@ -221,7 +221,7 @@ const openaiCompatible = z
   .meta({ title: 'OpenAI-compatible' })
   .describe('Any server that speaks OpenAI’s API: vLLM, Ollama, Groq, Mistral, DeepSeek, OpenRouter, …')
 
-const provider = z.discriminatedUnion('type', [
+export const provider = z.discriminatedUnion('type', [
   openai,
   azureOpenai,
   anthropic,
@@ -261,7 +261,7 @@ const timeouts = z
   })
   .describe('How long requests may take')
 
-const model = z
+export const model = z
   .strictObject({
     targets: z.array(target).min(1).max(16).describe('Who serves the model: groups by `priority`, shares by `weight`'),
     timeouts: timeouts.prefault({}),

@@ -47,7 +47,7 @@ export function envoyConfig(
   values: Values = { resolve: (reference) => reference, document: (reference) => reference },
 ): EnvoyConfig {
   const { document } = values
-  const maxRequestBytes = Math.max(...Object.values(rules.listeners).map((listener) => listener.maxRequestBytes))
+  const maxRequestBytes = Math.max(0, ...Object.values(rules.listeners).map((listener) => listener.maxRequestBytes))
   const https = topology.upstreams.filter((upstream) => upstream.scheme === 'https')
   const secrets = new Map(
     https.map((upstream) => [validationSecretName(upstream.caFile), validationSecret(upstream.caFile, document)]),
