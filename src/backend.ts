@@ -1,6 +1,12 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { machineKey } from './a2a/push/machine-key.ts'
+import { FilePushStore } from './a2a/push/store/file-push-store.ts'
+import { MemoryPushStore } from './a2a/push/store/memory-push-store.ts'
+import { pushJournal } from './a2a/push/store/push-journal.ts'
+import { RedisPushStore } from './a2a/push/store/redis-push-store.ts'
+import type { PushParts } from './a2a/state.ts'
 import type { Owners } from './a2a/tasks/owners.ts'
 import { RedisOwners } from './a2a/tasks/redis-owners.ts'
 import type { AuditLog } from './audit/audit-log.ts'
@@ -54,6 +60,8 @@ export interface Backend {
   readonly tokens: TokenStore
   /** Whose tasks of agents are whose; none: as the process knows. */
   readonly taskOwners?: Owners | undefined
+  /** Clients' callbacks for tasks of agents. */
+  readonly push: PushParts
   /** Usage and decisions. */
   readonly books: Books
   /** Where usage is until the books have it; none where they are in memory anyway. */
@@ -80,6 +88,7 @@ export interface SharedOptions {
  * @param keysFile the file of virtual keys; none: there are none
  * @param pinsFile the file of approved tools; none: they are forgotten with the process
  * @param tokensFile the file of what users authorized at MCP servers; none: it is forgotten with the process
+ * @param state the directory for clients' callbacks; none: they are forgotten with the process
  * @throws {KeyStoreError | PinStoreError}
  */
 export async function localBackend(
@@ -87,6 +96,7 @@ export async function localBackend(
   report: (error: unknown) => void,
   pinsFile?: string,
   tokensFile?: string,
+  state?: string,
 ): Promise<Backend> {
   const tokens = tokensFile === undefined ? new MemoryTokenStore() : new FileTokenStore(tokensFile)
   const pins = pinsFile === undefined ? new MemoryPinStore() : await FilePinStore.open(pinsFile, { report })
@@ -97,19 +107,29 @@ export async function localBackend(
           await pins.close()
           throw error
         })
+  const push = localPush(state)
   return {
     keys,
     auditLog: keysFile === undefined ? undefined : new FileAuditLog(auditFile(keysFile)),
     pins,
     tokens,
+    push,
     authority: new MemoryAuthority(),
     sidecar: randomUUID(),
     books: new MemoryBooks(),
     async close() {
       await keys.close()
       await pins.close()
+      await push.store.close()
     },
   }
+}
+
+/** Callbacks in a file, or as long as the process lives. Nothing is written where nobody asks for any. */
+function localPush(state: string | undefined): PushParts {
+  if (state !== undefined) return { store: new FilePushStore(pushJournal(state)), keys: () => [machineKey(state)] }
+  const own = { id: 'p', secret: randomBytes(32) }
+  return { store: new MemoryPushStore(), keys: () => [own] }
 }
 
 /**
@@ -136,6 +156,8 @@ export async function sharedBackend(
       pins,
       tokens: new RedisTokenStore(client, tenant),
       taskOwners: new RedisOwners(client, tenant),
+      // Replicas that share callbacks share keys: those of the rules.
+      push: { store: new RedisPushStore(client, tenant), keys: () => [] },
       authority: new RedisAuthority(client, tenant),
       sidecar,
       journal: new FileJournal(part.journal, sidecar, (write) => new Soon(write, journalMs)),

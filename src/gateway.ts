@@ -1,6 +1,7 @@
 import type { Hearers } from './a2a/front/account.ts'
 import { isA2aPath } from './a2a/protocol.ts'
-import { A2aState, a2aTopology } from './a2a/state.ts'
+import type { NotificationRecord } from './a2a/push/record.ts'
+import { A2aState, a2aTopology, type PushParts } from './a2a/state.ts'
 import type { Owners } from './a2a/tasks/owners.ts'
 import { innerPath, type Mount, mountOf } from './config/http/mount.ts'
 import type { Rules } from './config/schema.ts'
@@ -39,7 +40,7 @@ import { admitterOf, approvalOf, judgeOf } from './mcp/governed.ts'
 import { type Gate, isMcpPath } from './mcp/mcp.ts'
 import type { TokenStore } from './mcp/oauth/token-store.ts'
 import type { ToolPins } from './mcp/pins/tool-pins.ts'
-import { type CompiledMcp, McpState } from './mcp/state.ts'
+import { McpState } from './mcp/state.ts'
 import { ExpressionCompiler } from './policy/expression.ts'
 import type { ProcessKeys } from './process-keys.ts'
 import type { AgentRequest, Decision, LocalAnswer, Protocol, Topology } from './protocol.ts'
@@ -64,6 +65,10 @@ export interface GatewayOptions {
   a2aHearers?: Partial<Hearers> | undefined
   /** Told of what was decided about calls to elsewhere. */
   egressFinished?: ((record: EgressRecord) => void) | undefined
+  /** Where clients' callbacks are kept; default: in this process. */
+  push?: PushParts | undefined
+  /** Told of what becomes of notifications. */
+  notified?: ((record: NotificationRecord) => void) | undefined
   governance: GovernanceParts
   /** For what the rules name no keys for; default: keys of its own. */
   keys?: ProcessKeys | undefined
@@ -86,9 +91,10 @@ interface Revision {
   rules: Rules
   config: EnvoyConfig
   protocol: Protocol
-  mcp: CompiledMcp
   /** The hosts whose calls are read when they are caught. */
   known: KnownHosts
+  /** Done when it comes into force. */
+  activate(): void
 }
 
 /** Old clusters stay at least this long, for requests decided just before the rules changed. */
@@ -124,11 +130,11 @@ export class Gateway {
       secrets: options.secrets,
       report: options.report,
     }
-    const { tokens, taskOwners: owners, a2aHearers: hearers, keys } = options
+    const { tokens, taskOwners: owners, a2aHearers: hearers, keys, push, notified } = options
     this.#mcp = new McpState({ ...own, tokens, ownKey: keys?.seal })
-    this.#a2a = new A2aState({ ...own, owners, hearers, ownKey: keys?.signing })
+    this.#a2a = new A2aState({ ...own, owners, hearers, push, notified, ownKey: keys?.signing })
     this.#current = this.#compile(options.rules)
-    this.#current.mcp.activate()
+    this.#current.activate()
     this.#server = new EnvoyServer({
       socket: options.socket,
       transport: options.transport,
@@ -175,6 +181,11 @@ export class Gateway {
     this.#mcp.toolsChanged()
   }
 
+  /** How many notifications of agents wait to be delivered. @returns undefined where none are taken */
+  notificationsWaiting(): Promise<number | undefined> {
+    return this.#a2a.notificationsWaiting()
+  }
+
   /** The path of the socket by which this process is reached though another one has the place. */
   get ownSocket(): string {
     return this.#server.ownSocket
@@ -193,7 +204,7 @@ export class Gateway {
   /** Another process has the place: finishes what is under way. @returns when that is done, or after `graceMs` */
   async leave(graceMs: number): Promise<void> {
     clearTimeout(this.#retireTimer)
-    await this.#server.leave(graceMs, () => this.#mcp.endStreams())
+    await Promise.all([this.#a2a.leave(graceMs), this.#server.leave(graceMs, () => this.#mcp.endStreams())])
   }
 
   /** Stops to answer Envoy; plans are settled. */
@@ -202,7 +213,7 @@ export class Gateway {
     this.#mcp.endStreams()
     await this.#server.stop(graceMs)
     await this.#mcp.stop()
-    await this.#a2a.stop()
+    await this.#a2a.stop(graceMs)
     this.#egress.stop()
     this.plans.stop()
   }
@@ -220,7 +231,7 @@ export class Gateway {
     if (nodes > 0 && hasNewClusters(this.#current.config, next.config))
       await new Promise((resolve) => setTimeout(resolve, warmUpMs))
     this.#current = next
-    next.mcp.activate()
+    next.activate()
     activateEgress()
     this.#retireLater()
     return { type: 'applied', nodes, silent }
@@ -260,13 +271,17 @@ export class Gateway {
       protocol: new Protocols({
         llm: protocol,
         mcp: mcpTopology(rules.mcp).responds ? mcp.protocol : undefined,
-        a2a: agents,
+        a2a: agents?.protocol,
         http: new HttpProtocol(governance),
         mounts: mountsOf(rules),
         egress: egress.protocol,
       }),
-      mcp,
       known: egress.known,
+      activate: () => {
+        mcp.activate()
+        if (agents) agents.activate()
+        else this.#a2a.rest()
+      },
     }
   }
 

@@ -1,4 +1,5 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import type { A2aOptions } from './cli/a2a.ts'
 import type { AuditOptions } from './cli/audit.ts'
 import type { Shell } from './cli/completion.ts'
 import type { ExplainOptions } from './cli/explain.ts'
@@ -315,6 +316,20 @@ export async function main(argv: readonly string[]): Promise<void> {
     .action(async (server: string, tools: string[], options: RevokeOptions) => {
       const { revokeTools } = await import('./cli/mcp.ts')
       process.exitCode = await revokeTools(server, tools, options)
+    })
+
+  program
+    .command('a2a')
+    .description('agents that others delegate to')
+    .command('undelivered')
+    .description('show notifications of tasks that were given up, the newest first; exit code 1 where there are some')
+    .addOption(store())
+    .addOption(tenant())
+    .addOption(state())
+    .addOption(output())
+    .action(async (options: A2aOptions) => {
+      const { undelivered } = await import('./cli/a2a.ts')
+      process.exitCode = await undelivered(options)
     })
 
   program

@@ -89,6 +89,7 @@ export class Service {
       upstreams: () => upstreams(this.gateway.health),
       ready: () => options.notReady(this.gateway),
       envoyMetrics: options.envoyMetrics,
+      notificationsWaiting: () => this.gateway.notificationsWaiting(),
     })
     const { log, metrics } = this.telemetry
     const { backend } = options
@@ -160,6 +161,14 @@ export class Service {
       pins: this.#pins,
       tokens: backend.tokens,
       taskOwners: backend.taskOwners,
+      push: backend.push,
+      notified: (record) => {
+        this.telemetry.notification(record)
+        if (!this.gateway.rules.telemetry.accessLog && record.outcome !== 'dead') return
+        const { ageMs, ...line } = record
+        const level = record.outcome === 'dead' || record.outcome === 'refused' ? 'warn' : 'info'
+        log[level]({ ...line, ageMs: ageMs && Math.round(ageMs) }, 'a2a notification')
+      },
       mcpFinished: (record) => this.telemetry.mcp(record),
       egressFinished: (record) => this.telemetry.egress(record),
       a2aHearers: {

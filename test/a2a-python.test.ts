@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startAgent, type TestAgent } from './a2a/agent.ts'
+import { type Receiver, startReceiver } from './a2a/receiver.ts'
 import { eventually, startGateway, type TestGateway } from './gateway.ts'
 import { freePort } from './harness.ts'
 import { pythonWith } from './python.ts'
@@ -11,6 +12,7 @@ import { pythonWith } from './python.ts'
 let gateway: TestGateway
 let agent: TestAgent
 const running: ChildProcess[] = []
+let receiver: Receiver
 let python: string
 let oldPython: string
 let key: string
@@ -29,6 +31,7 @@ beforeAll(async () => {
   oldPython = pythonWith('a2a-old', ['a2a-sdk[http-server,grpc]==0.3.26', 'uvicorn==0.54.0'])
   const places = { python: await startPython(python, 'agent.py'), old: await startPython(oldPython, 'old_agent.py') }
   agent = await startAgent()
+  receiver = await startReceiver()
   gateway = await startGateway({
     listeners: { default: { address: '0.0.0.0', port: await freePort(), identity: { accept: ['key'] } } },
     a2a: {
@@ -39,6 +42,7 @@ beforeAll(async () => {
         // Those without hosts of their own are named as tenants.
         python2: places.python,
       },
+      push: { schemes: ['http'], ports: [receiver.port], networks: ['127.0.0.1/32'] },
     },
   })
   key = (await gateway.keys.create({ name: 'caller' })).text
@@ -53,6 +57,7 @@ afterAll(async () => {
   await gateway?.stop()
   await agent?.close()
   for (const child of running) child.kill()
+  await receiver?.close()
 })
 
 interface Line {
@@ -149,6 +154,49 @@ test('a client of either version and the agent in Python', async () => {
     const task = result.task ?? result
     expect(task.status.state).toBe(legacy ? 'completed' : 'TASK_STATE_COMPLETED')
     expect(task.artifacts[0]!.parts.map(({ text }) => text).join('')).toBe('you said hello')
+  }
+})
+
+test('a client of either version is notified by the agent in Python', async () => {
+  for (const legacy of [false, true]) {
+    receiver.got.length = 0
+    const config = { url: `${receiver.url}/hook`, token: 'mine' }
+    const text = { text: 'hello' }
+    const response = await fetch(`${gateway.url}/a2a/python`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'x-chaperone-key': key,
+        ...(!legacy && { 'a2a-version': '1.0' }),
+      },
+      body: JSON.stringify({
+        ...{ jsonrpc: '2.0', id: 1, method: legacy ? 'message/send' : 'SendMessage' },
+        params: legacy
+          ? {
+              message: { kind: 'message', messageId: 'm', role: 'user', parts: [{ kind: 'text', ...text }] },
+              configuration: { pushNotificationConfig: config },
+            }
+          : {
+              message: { messageId: 'm', role: 'ROLE_USER', parts: [text] },
+              configuration: { taskPushNotificationConfig: config },
+            },
+      }),
+    })
+    const { result } = (await response.json()) as { result: { id: string; task?: { id: string } } }
+    const { id } = result.task ?? result
+    await eventually(() => expect(receiver.got.at(-1)?.text).toMatch(/completed/i))
+    expect(receiver.got.every(({ headers }) => headers['x-a2a-notification-token'] === 'mine')).toBe(true)
+    const { body } = receiver.got.at(-1)!
+    if (legacy)
+      expect(body).toMatchObject({
+        ...{ kind: 'task', id, status: { state: 'completed' } },
+        artifacts: [{ parts: [{ kind: 'text', text: 'you said hello' }] }],
+      })
+    else {
+      expect(body).toMatchObject({ statusUpdate: { taskId: id, status: { state: 'TASK_STATE_COMPLETED' } } })
+      const pieces = receiver.got.flatMap((each) => each.body.artifactUpdate?.artifact.parts ?? [])
+      expect(pieces.map((part) => part.text).join('')).toBe('you said hello')
+    }
   }
 })
 

@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { NotificationRecord } from '../src/a2a/push/record.ts'
 import type { A2aRecord, A2aStreamChange } from '../src/a2a/record.ts'
+import type { PushParts } from '../src/a2a/state.ts'
 import type { Owners } from '../src/a2a/tasks/owners.ts'
 import { type Rules, type RulesInput, rulesSchema } from '../src/config/schema.ts'
 import { SecretStore } from '../src/config/secrets.ts'
@@ -50,6 +52,8 @@ export interface TestGateway {
   pins: PinStore
   /** Definitions of tools that are not the approved ones. */
   pinned: PinEvent[]
+  /** What became of notifications of agents, in order. */
+  notifications: NotificationRecord[]
   /** Virtual keys can be made here. */
   keys: KeyStore
   /** Thresholds of budgets that were come to. */
@@ -78,6 +82,8 @@ export interface TestGatewayOptions {
   keys?: KeyStore
   /** Whose tasks are whose; default: as it knows itself. */
   taskOwners?: Owners
+  /** Where clients' callbacks are; default: in memory. */
+  push?: PushParts
   /** Makes the whole configuration of an Envoy that does not ask the service for it. */
   attach?: Attach
   /** Another Envoy than the tests' own. */
@@ -97,6 +103,7 @@ export async function startGateway(input: TestRules, options: TestGatewayOptions
   const a2aStreams: A2aStreamChange[] = []
   const egress: EgressRecord[] = []
   const pinned: PinEvent[] = []
+  const notifications: NotificationRecord[] = []
   const reports: { error: unknown; requestId: string }[] = []
   const secrets = new SecretStore({ report: (error) => reports.push({ error, requestId: '' }) })
   const alerts: BudgetAlert[] = []
@@ -146,6 +153,8 @@ export async function startGateway(input: TestRules, options: TestGatewayOptions
       stream: (change) => a2aStreams.push(change),
     },
     egressFinished: (record) => egress.push(record),
+    push: options.push,
+    notified: (record) => notifications.push(record),
     governance,
     report: (error, requestId) => reports.push({ error, requestId }),
   })
@@ -189,6 +198,7 @@ export async function startGateway(input: TestRules, options: TestGatewayOptions
     egress,
     pins,
     pinned,
+    notifications,
     keys,
     alerts,
     found,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { A2aCall } from './call.ts'
-import { type CallbackWanted, checkedCallbacks, noCallbacks, withCallbacks } from './callbacks.ts'
+import { type CallbackWanted, checkedCallbacks, concernsCallbacks, noCallbacks, withConfig } from './callbacks.ts'
 import { TargetCheck } from './push/target.ts'
 
 const call = (more: Partial<A2aCall>): A2aCall => ({
@@ -22,34 +22,27 @@ const sending = call({
   },
 })
 const setting = call({ operation: 'setPushConfig', params: { taskId: 't', url: 'https://c.example' } })
+const wanted = (one: A2aCall) => ({ call: one, owner: 'key:ann' }) as CallbackWanted
 
-test('every push config is shown, with whose it is, and what is given back goes to the agent', async () => {
-  const seen: CallbackWanted[] = []
-  const relay = async (wanted: CallbackWanted) => {
-    seen.push(wanted)
-    return { ...wanted.config, url: 'https://gateway.example/relay' }
-  }
-  expect(await withCallbacks(sending, 'planner', 'key:ann', relay)).toEqual({
+test('a config is put in the place of the client’s, wherever that stands', () => {
+  const other = { url: 'https://gateway.example/relay' }
+  expect(withConfig(sending, other)).toEqual({
     message: {},
-    configuration: { historyLength: 1, taskPushNotificationConfig: { url: 'https://gateway.example/relay' } },
+    configuration: { historyLength: 1, taskPushNotificationConfig: other },
   })
-  expect(await withCallbacks(setting, 'planner', 'key:ann', relay)).toEqual({
-    taskId: 't',
-    url: 'https://gateway.example/relay',
-  })
-  expect(seen).toMatchObject([
-    { agent: 'planner', owner: 'key:ann', config: { url: 'https://c.example' } },
-    { agent: 'planner', owner: 'key:ann', config: { url: 'https://c.example' } },
-  ])
+  expect(withConfig(setting, other)).toEqual(other)
 })
 
-test('calls without one are left as they are, even where there are none', async () => {
-  const plain = call({ params: { message: {} } })
-  expect(await withCallbacks(plain, 'planner', 'key:ann', noCallbacks)).toBe(plain.params)
-  for (const wanted of [sending, setting])
-    await expect(withCallbacks(wanted, 'planner', 'key:ann', noCallbacks)).rejects.toMatchObject({
-      kind: 'pushNotSupported',
-    })
+test('where there are none, every call about them says so', async () => {
+  const about = (['getPushConfig', 'listPushConfigs', 'deletePushConfig'] as const).map((operation) =>
+    call({ operation, params: { taskId: 't', id: 'c' } }),
+  )
+  for (const one of [sending, setting, ...about]) {
+    expect(concernsCallbacks(one)).toBe(true)
+    await expect(noCallbacks().begin(wanted(one))).rejects.toMatchObject({ kind: 'pushNotSupported' })
+  }
+  expect(concernsCallbacks(call({ params: { message: {}, configuration: {} } }))).toBe(false)
+  expect(concernsCallbacks(call({ operation: 'getTask', params: { id: 't' } }))).toBe(false)
 })
 
 test.each([
@@ -60,7 +53,7 @@ test.each([
 ])('%s may be called: %s', async (url, may) => {
   const rules = { schemes: ['https'] as const, ports: [443], networks: [] }
   const check = new TargetCheck(rules, async (host) => [host === 'c.example' ? '93.184.216.34' : '10.0.0.1'])
-  const given = withCallbacks(call({ operation: 'setPushConfig', params: { url } }), 'p', 'o', checkedCallbacks(check))
-  if (may) expect(await given).toEqual({ url })
-  else await expect(given).rejects.toMatchObject({ kind: 'invalidParams', rule: 'a2a.push' })
+  const begun = checkedCallbacks(check).begin(wanted(call({ operation: 'setPushConfig', params: { url } })))
+  if (may) expect((await begun).params).toEqual({ url })
+  else await expect(begun).rejects.toMatchObject({ kind: 'invalidParams', rule: 'a2a.push' })
 })

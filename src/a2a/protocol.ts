@@ -7,12 +7,14 @@ import type { AgentRequest, Decision, LocalAnswer, Protocol, Responder } from '.
 import { spelling } from './error-kinds.ts'
 import { A2aError } from './errors.ts'
 import { type Asker, refusalRecord } from './front/account.ts'
-import type { Calls } from './front/calls.ts'
+import { type Calls, headersOf } from './front/calls.ts'
 import { type Cards, keySetPath } from './front/cards.ts'
 import type { Offered } from './front/context.ts'
 import type { Gate } from './governed.ts'
 import { type AgentNames, isGrpcPath } from './grpc/agent-names.ts'
 import { grpcService, type Wire } from './operations.ts'
+import { callbackIn } from './push/paths.ts'
+import type { Receiver } from './push/receiver.ts'
 import type { A2aRecord } from './record.ts'
 import { renderError } from './render-error.ts'
 
@@ -35,6 +37,8 @@ export interface A2aParts {
   readonly gate: Gate
   readonly calls: Calls
   readonly cards: Cards
+  /** Takes what agents say to callbacks; undefined: nobody is notified. */
+  readonly receiver: Receiver | undefined
   /** Where clients reach the gateway; undefined: where they say that they asked. */
   readonly base: string | undefined
   /** The longest body that a listener takes, bytes. */
@@ -57,7 +61,9 @@ export class A2aProtocol implements Protocol {
   decide(request: AgentRequest): Maybe<Decision> {
     const { path } = request
     if (path === keySetPath) return this.#keySet(request)
-    const { gate } = this.#parts
+    const { gate, receiver } = this.#parts
+    const callback = receiver && callbackIn(splitOnce(path, '?')[0])
+    if (receiver && callback !== undefined) return this.#callback(request, receiver, callback)
     const listener = gate.listenerOf(request.port)
     const identity = gate.authenticate(listener, request.headers)
     return identity instanceof Promise
@@ -79,6 +85,31 @@ export class A2aProtocol implements Protocol {
         body,
       },
     }))
+  }
+
+  /** Who calls has the callback's own credential; what the listener wants to know of callers is not asked for. */
+  #callback(request: AgentRequest, receiver: Receiver, callback: string): Decision {
+    const { id, method, port, body } = request
+    const { gate, report } = this.#parts
+    const listener = gate.listenerOf(port)
+    const respond: Responder = async (message, response) => {
+      const headers = headersOf(message)
+      const identify = (without: string | undefined) => {
+        const others = new Map(request.headers)
+        if (without !== undefined) others.delete(without)
+        return gate.authenticate(listener, others)
+      }
+      try {
+        await receiver.receive({ requestId: id, id: callback, method, headers, body, identify })
+        send(response, 200, [], '{}')
+      } catch (error) {
+        if (!(error instanceof A2aError) || error.cause !== undefined) report(error, id)
+        const known = error instanceof A2aError ? error : new A2aError('internal', 'The gateway failed.')
+        const { status, headers: more, body: text } = renderError(known, { binding: 'http+json', version: '1.0' })
+        send(response, status, more, text)
+      }
+    }
+    return { type: 'respond', respond }
   }
 
   #identified(request: AgentRequest, listener: string, identity: Identity | Unidentified): Decision {
@@ -232,7 +263,8 @@ function tagOf({ signatures, ...document }: JsonObject): string {
 }
 
 function send(response: ServerResponse, status: number, headers: [string, string][], body: string): void {
-  const all = ['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))]
+  const all = ['content-length', String(Buffer.byteLength(body))]
+  if (!headers.some(([name]) => name === 'content-type')) all.push('content-type', 'application/json')
   for (const [name, value] of headers) all.push(name, value)
   response.writeHead(status, all).end(body)
 }

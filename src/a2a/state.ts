@@ -1,5 +1,4 @@
-import type { KeyObject } from 'node:crypto'
-import { lookup } from 'node:dns/promises'
+import { type KeyObject, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { A2aAgentRule, A2aRule } from '../config/a2a.ts'
@@ -8,25 +7,30 @@ import type { Governance } from '../governance/governance.ts'
 import { KeySets } from '../identity/jwks.ts'
 import { OAuthHttp } from '../mcp/oauth/http.ts'
 import { serverCredentials } from '../mcp/oauth/server-credentials.ts'
+import type { SealKey } from '../mcp/seal.ts'
 import { Egress } from '../mcp/server/egress.ts'
 import type { ExpressionCompiler } from '../policy/expression.ts'
 import type { Facts } from '../policy/facts.ts'
 import type { Topology } from '../protocol.ts'
 import { Agent } from './agent/agent.ts'
 import { placesOf } from './agent/places.ts'
-import { type Callbacks, checkedCallbacks, noCallbacks, offersPush } from './callbacks.ts'
+import { checkedCallbacks, noCallbacks } from './callbacks.ts'
 import { OpenTrees } from './delegation/open-trees.ts'
 import { delegationReader } from './delegation/reader.ts'
 import { Delegations } from './delegation/standing.ts'
 import { verifierOf } from './delegation/trust.ts'
 import type { Hearers } from './front/account.ts'
 import { Calls } from './front/calls.ts'
-import { Cards } from './front/cards.ts'
+import { Cards, keySetPath } from './front/cards.ts'
 import type { A2aContext, Offered } from './front/context.ts'
-import { governorOf } from './governed.ts'
+import { type Governor, governorOf } from './governed.ts'
 import { AgentNames } from './grpc/agent-names.ts'
 import { A2aProtocol } from './protocol.ts'
-import { TargetCheck } from './push/target.ts'
+import type { NotificationRecord } from './push/record.ts'
+import { askerFrom } from './push/registration.ts'
+import { type CompiledRelay, Relay, targetCheckOf } from './push/relay.ts'
+import { MemoryPushStore } from './push/store/memory-push-store.ts'
+import type { PushStore } from './push/store/push-store.ts'
 import { keySet, makeSigningKey, readSigningKey, type SigningKey } from './signing-key.ts'
 import { MemoryOwners } from './tasks/memory-owners.ts'
 import type { Owners } from './tasks/owners.ts'
@@ -39,13 +43,28 @@ export interface A2aOptions {
   secrets: { resolve(reference: string): string }
   /** Whose tasks are whose; default: as this process knows. */
   owners?: Owners | undefined
-  /** Notifies clients in the agents' place; none: nobody is notified where the rules want it so. */
-  relay?: Callbacks | undefined
   /** Signs where the rules have no key; default: one of its own. */
   ownKey?: KeyObject | undefined
   /** Told of calls. */
   hearers?: Partial<Hearers> | undefined
+  /** Where clients' callbacks are kept; default: in this process. */
+  push?: PushParts | undefined
+  /** Told of what becomes of notifications. */
+  notified?: ((record: NotificationRecord) => void) | undefined
   report(error: unknown, requestId: string): void
+}
+
+/** Where clients' callbacks are kept. */
+export interface PushParts {
+  readonly store: PushStore
+  /** Keys of this machine's own to seal them, beside those of the rules. @throws {Error} where they cannot be had */
+  keys(): readonly SealKey[]
+}
+
+/** The protocol under one revision of the rules, and what is to be done when it comes into force. */
+export interface CompiledA2a {
+  readonly protocol: A2aProtocol
+  activate(): void
 }
 
 /** What of A2A lives longer than a revision of the rules: agents with their cards, tokens, owners of tasks. */
@@ -55,6 +74,7 @@ export class A2aState {
   readonly #http = new OAuthHttp()
   readonly #owners: Owners
   readonly #keySets: KeySets
+  readonly #relay: Relay
   #kept: ReadonlyMap<string, Offered> = new Map()
   #places: OwnPlaces | undefined
   #ownKey: Promise<SigningKey> | undefined
@@ -63,17 +83,25 @@ export class A2aState {
     this.#options = options
     this.#egress = new Egress(options.egressSocket, options.clusterHeader)
     this.#owners = options.owners ?? new MemoryOwners()
-    this.#keySets = new KeySets({ report: (error) => options.report(error, '') })
+    const report = (error: unknown) => options.report(error, '')
+    this.#keySets = new KeySets({ report })
+    const ownSeal = { id: 'p', secret: randomBytes(32) }
+    this.#relay = new Relay({
+      ...(options.push ?? { store: new MemoryPushStore(), keys: () => [ownSeal] }),
+      owners: this.#owners,
+      secrets: options.secrets,
+      notified: options.notified ?? (() => undefined),
+      report,
+    })
   }
 
   /**
    * The protocol under one revision of the rules.
    * @throws {RangeError} where the rules cannot be carried out
    */
-  compile(rules: Rules, governance: Governance, compiler: ExpressionCompiler): A2aProtocol {
+  compile(rules: Rules, governance: Governance, compiler: ExpressionCompiler): CompiledA2a {
     const { a2a } = rules
     const { report } = this.#options
-    const callbacks = this.#callbacks(a2a)
     const given = signerOf(a2a)
     const signer = async () => given ?? (await this.#processKey())
     const agents = this.#agents(rules)
@@ -84,6 +112,7 @@ export class A2aState {
       signer,
     })
     governance.readDelegation = delegationReader(delegations)
+    const { callbacks, receiver, activate } = this.#push(rules, governor, delegations, given)
     const context: A2aContext = {
       agents,
       governor,
@@ -101,23 +130,42 @@ export class A2aState {
       grpcHost: a2a.grpcHost,
       onlyOneByGrpc: names.only !== undefined,
       signer: given,
-      push: offersPush(a2a.push, callbacks),
+      push: callbacks.offered,
     })
-    return new A2aProtocol({
+    const protocol = new A2aProtocol({
       agents,
       names,
       gate: governance,
       cards,
       calls: new Calls(context, cards),
+      receiver,
       base: a2a.baseUrl?.replace(/\/$/, ''),
       limitOf: (listener) => rules.listeners[listener]?.maxRequestBytes ?? Number.POSITIVE_INFINITY,
       keySet: async () => JSON.stringify(keySet([await signer()])),
       finished: context.hearers.finished,
       report,
     })
+    return { protocol, activate }
   }
 
-  async stop(): Promise<void> {
+  /** No agents are in the rules any more. */
+  rest(): void {
+    this.#relay.rest()
+  }
+
+  /** How many notifications wait to be delivered. @returns undefined where none are taken */
+  async notificationsWaiting(): Promise<number | undefined> {
+    return this.#relay.waiting()
+  }
+
+  /** Another process has the place: notifications are its affair. @param graceMs how long those that are being delivered may take */
+  async leave(graceMs: number): Promise<void> {
+    await this.#relay.leave(graceMs)
+  }
+
+  /** @param graceMs how long notifications that are being delivered may take */
+  async stop(graceMs: number): Promise<void> {
+    await this.#relay.stop(graceMs)
     await this.#egress.close()
     await this.#http.close()
   }
@@ -145,14 +193,32 @@ export class A2aState {
     }
   }
 
-  #callbacks({ push }: A2aRule): Callbacks {
+  #push(
+    rules: Rules,
+    governor: Governor,
+    delegations: Delegations<Facts>,
+    signer: SigningKey | undefined,
+  ): CompiledRelay {
+    const { a2a, listeners } = rules
+    const { push, baseUrl, delegation } = a2a
+    const rest = () => this.#relay.rest()
     switch (push.mode) {
       case 'off':
-        return noCallbacks
+        return { callbacks: noCallbacks(), receiver: undefined, activate: rest }
       case 'allow':
-        return checkedCallbacks(new TargetCheck(push, addressesOf))
+        return { callbacks: checkedCallbacks(targetCheckOf(push)), receiver: undefined, activate: rest }
       case 'relay':
-        return this.#options.relay ?? noCallbacks
+        return this.#relay.compile({
+          ...{ a2a, listeners },
+          signer: signer && {
+            key: signer,
+            issuer: baseUrl ?? delegation.issuer,
+            jku: baseUrl && baseUrl.replace(/\/$/, '') + keySetPath,
+          },
+          agentOf: (identity) => delegations.agentOf(identity),
+          guards: ({ agent, asker }) =>
+            governor.guards(askerFrom(asker, ''), { agent, operation: 'streamMessage', skill: '', depth: 0 }),
+        })
     }
   }
 
@@ -171,11 +237,6 @@ export function a2aTopology({ agents }: A2aRule): Topology {
     routeClasses: [],
     responds: entries.length > 0,
   }
-}
-
-/** All addresses of a name, as this machine knows them. */
-async function addressesOf(host: string): Promise<string[]> {
-  return (await lookup(host, { all: true })).map(({ address }) => address)
 }
 
 /** @throws {RangeError} where the key is none, or not one for the algorithm */

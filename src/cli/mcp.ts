@@ -8,6 +8,7 @@ import { asciiText, safeJson, safeText } from '../mcp/pins/safe-text.ts'
 import type { Finding } from '../mcp/pins/scan/finding.ts'
 import type { Pin, ServerPins } from '../mcp/pins/server-pins.ts'
 import { connectRedis, type RedisClient } from '../store/redis-client.ts'
+import { tableOf } from './table.ts'
 
 /**
  * `chaperone mcp …`: approved tools on the command line. Each returns the exit code, as diff(1) does: 0 where nothing waits, 1 where
@@ -245,19 +246,6 @@ function toolRows(pins: ServerPins): string[][] {
 /** A pin without its definition. */
 function pinOf({ tool, digest, approvedBy, approvedAt, message }: Pin) {
   return { tool, digest, approvedBy, approvedAt, ...(message !== undefined && { message }) }
-}
-
-function tableOf(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i]!))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('')
 }
 
 const short = (digest: string) => digest.slice(0, 12)

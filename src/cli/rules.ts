@@ -124,6 +124,7 @@ export async function begin(
       report,
       pinsFile(options.state),
       tokensFile(options.state),
+      loaded.demo ? undefined : options.state,
     )
     return { ...loaded, backend, ...(loaded.file !== undefined && { source: fileSource(loaded.file) }) }
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { baseUrl, duration, durationMs, expression, name, port, secret } from './primitives.ts'
+import { baseUrl, duration, durationMs, expression, name, port, sealKey, secret } from './primitives.ts'
 
 /** A2A: which agents there are, who may delegate what to whom, and where notifications may go. */
 
@@ -279,6 +279,44 @@ const push = z
     attempts: z.int().min(1).max(50).default(10).describe('How often a notification is tried before it is given up'),
     retention: duration.default('24h').describe('How long one that could not be delivered is kept and tried again'),
     timeout: duration.default('15s').describe('How long the client may take to answer'),
+    publicUrl: baseUrl
+      .optional()
+      .describe(
+        'Where agents reach the gateway with their notifications; default: `a2a.baseUrl`, else the address of the listener that the client came by',
+      ),
+    keys: z
+      .array(sealKey)
+      .max(8)
+      .default([])
+      .describe(
+        'Clients’ callbacks and what waits for them are sealed: the first key seals, all open. None: a key in the directory of the state; with Redis there must be one, or nobody is notified.',
+      ),
+    sign: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether the gateway signs what it delivers (a JWT, by `a2a.signer`), so that clients can tell that it is from here',
+      ),
+    requireIdentity: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether an agent that notifies has to show one of its `callers` as well as the credential it was given',
+      ),
+    maxBytes: z
+      .int()
+      .min(1024)
+      .max(16 * 1024 * 1024)
+      .default(1024 * 1024)
+      .describe('The longest notification that is taken, in bytes'),
+    maxQueued: z
+      .int()
+      .min(10)
+      .max(1_000_000)
+      .default(10_000)
+      .describe(
+        'How many notifications may wait; a tenth of them for one callback. An agent that has more to say is told to come again.',
+      ),
   })
   .describe('Where agents’ notifications may go')
 

@@ -31,6 +31,7 @@ export function checkRules(
     ...budgets(rules),
     ...guards(rules),
     ...mcpServers(rules),
+    ...notifications(rules),
     ...http.errors,
     ...checkEgress(rules),
   ]
@@ -97,6 +98,12 @@ function mcpServers({ mcp }: Rules): Finding[] {
     }
   }
   return findings
+}
+
+function notifications({ a2a: { push, signer } }: Rules): Finding[] {
+  return push.sign && signer === undefined
+    ? [{ path: ['a2a', 'push', 'sign'], message: 'needs a2a.signer: clients have to find the key that signed' }]
+    : []
 }
 
 function listeners({ listeners, telemetry }: Rules): Finding[] {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { baseUrl, duration, expression, name, secret } from './primitives.ts'
+import { baseUrl, duration, expression, name, sealKey, secret } from './primitives.ts'
 
 /** MCP: which servers there are, how they are reached, and the endpoints that show them to clients. */
 
@@ -243,15 +243,7 @@ export const mcp = z
     sessions: z
       .strictObject({
         keys: z
-          .array(
-            z.strictObject({
-              id: z
-                .string()
-                .regex(/^[a-zA-Z0-9_-]{1,16}$/, 'must be 1 to 16 letters, digits, dashes, underscores')
-                .describe('Stands in front of what it sealed'),
-              secret: secret.describe('A reference to at least 32 random bytes, in base64 or hex'),
-            }),
-          )
+          .array(sealKey)
           .max(8)
           .default([])
           .describe('The first seals, all open. None: a key of this process, so that sessions end with it.'),

@@ -37,6 +37,15 @@ export const secret = z
   )
   .describe('A reference to a secret: ${env:NAME} or ${file:/path}. A file is read again when it changes.')
 
+/** A key that seals what is kept outside of the process. */
+export const sealKey = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[a-zA-Z0-9_-]{1,16}$/, 'must be 1 to 16 letters, digits, dashes, underscores')
+    .describe('Stands in front of what it sealed'),
+  secret: secret.describe('A reference to at least 32 random bytes, in base64 or hex'),
+})
+
 const keyHint = `${secretHint}; or ${'${client}'}, the caller's own key`
 /** A provider's key: a reference to a secret, or the caller's own. */
 export const providerKey = z

@@ -8,7 +8,7 @@ import type { Endpoint } from './endpoint.ts'
 import { Federation, type ToolFilter } from './federation.ts'
 import { Names } from './names.ts'
 import { type OpenApiTools, toolsOf } from './openapi/tools.ts'
-import type { SealKey } from './seal.ts'
+import { readSealKeys, type SealKey } from './seal.ts'
 import type { McpServer } from './server/server.ts'
 
 /** Gives the values behind references to secrets. @throws {Error} where there is none */
@@ -187,13 +187,7 @@ function upstreamOf(name: string, rule: McpServerRule): Upstream | undefined {
 
 /** The keys of the rules. @throws {RangeError} where one is none */
 export function sealKeysOf({ sessions }: McpRule, secrets: Secrets): SealKey[] {
-  return sessions.keys.map(({ id, secret }): SealKey => {
-    const text = secrets.resolve(secret)
-    const bytes = /^[0-9a-fA-F]{64,}$/.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'base64')
-    if (bytes.length < 32)
-      throw new RangeError(`mcp.sessions.keys: the key ${id} must be at least 32 random bytes, in base64 or hex`)
-    return { id, secret: bytes }
-  })
+  return readSealKeys(sessions.keys, 'mcp.sessions.keys', (reference) => secrets.resolve(reference))
 }
 
 /** The environment of a process: values, with references in them replaced. @throws {Error} where there is none */

@@ -8,17 +8,37 @@ export interface SealKey {
   readonly secret: Uint8Array
 }
 
-/** What a seal is for: what was sealed for one purpose opens for no other. */
-export type Purpose = 'session' | 'state' | 'cursor' | 'task' | 'event' | 'oauth'
+/**
+ * The keys that rules name.
+ * @param path where they stand in the rules
+ * @param resolve gives the value of a reference to a secret
+ * @throws {RangeError} where one is none
+ */
+export function readSealKeys(
+  rules: readonly { readonly id: string; readonly secret: string }[],
+  path: string,
+  resolve: (reference: string) => string,
+): SealKey[] {
+  return rules.map(({ id, secret }) => {
+    const text = resolve(secret)
+    const bytes = /^[0-9a-fA-F]{64,}$/.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'base64')
+    if (bytes.length < 32)
+      throw new RangeError(`${path}: the key ${id} must be at least 32 random bytes, in base64 or hex`)
+    return { id, secret: bytes }
+  })
+}
 
-const purposes: readonly Purpose[] = ['session', 'state', 'cursor', 'task', 'event', 'oauth']
+/** What a seal is for: what was sealed for one purpose opens for no other. */
+export type Purpose = 'session' | 'state' | 'cursor' | 'task' | 'event' | 'oauth' | 'push'
+
+const purposes: readonly Purpose[] = ['session', 'state', 'cursor', 'task', 'event', 'oauth', 'push']
 const nonceBytes = 12
 const tagBytes = 16
 /** Seconds since the epoch, big-endian. */
 const expiryBytes = 5
 const algorithm = 'aes-256-gcm'
-/** What a client may send back; more is not even decoded. */
-const longest = 64 * 1024
+/** What a client may send back, characters; more is not even decoded. */
+const longestHeld = 64 * 1024
 
 /** Why something does not open: none of ours (or another's), or too old. */
 export type SealFailure = 'invalid' | 'expired'
@@ -38,13 +58,16 @@ export class Sealer {
   readonly #own: SealKey
   readonly #nonces = Buffer.alloc(nonceBytes * 256)
   #nextNonce = this.#nonces.length
+  readonly #longest: number
 
   /**
    * @param keys the first seals, all open; none: `own` does both
    * @param own at least 32 random bytes, which end with this process
+   * @param longest what opens at most, characters
    */
-  constructor(keys: readonly SealKey[], own: Uint8Array = randomBytes(32)) {
+  constructor(keys: readonly SealKey[], own: Uint8Array = randomBytes(32), longest = longestHeld) {
     this.#own = { id: 'p', secret: own }
+    this.#longest = longest
     this.use(keys)
   }
 
@@ -85,7 +108,7 @@ export class Sealer {
    */
   open(purpose: Purpose, bound: string, text: string, now: number): { value: unknown } | SealFailure {
     const dot = text.indexOf('.')
-    if (dot < 1 || text.length > longest) return 'invalid'
+    if (dot < 1 || text.length > this.#longest) return 'invalid'
     const key = this.#keys.get(text.slice(0, dot))?.get(purpose)
     if (!key) return 'invalid'
     const sealed = Buffer.from(text.slice(dot + 1), 'base64url')

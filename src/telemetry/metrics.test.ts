@@ -7,7 +7,10 @@ let metrics: Metrics
 const upstreams: UpstreamHealth[] = [{ target: 'upstream/openai@1 fast', inFlight: 2, latencyMs: 250, out: true }]
 
 beforeEach(() => {
-  metrics = new Metrics(() => upstreams)
+  metrics = new Metrics(
+    () => upstreams,
+    async () => 2,
+  )
 })
 afterEach(() => metrics.stop())
 
@@ -171,6 +174,7 @@ test('docs/observability.md has every metric, and no other', async () => {
   })
   a2aStream('a', 'TASK_STATE_WORKING', 'TASK_STATE_COMPLETED')
   metrics.pin({ server: 's', why: 'new', held: true })
+  metrics.notification({ outcome: 'delivered', agent: 'planner', id: 'n', tries: 1 })
   const rendered = [...(await metrics.render()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
   const documented = [
     ...readFileSync('docs/observability.md', 'utf8').matchAll(/^\| `([a-z0-9_]+)` \| (?:counter|histogram|gauge) /gm),

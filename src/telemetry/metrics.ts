@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Attributes, ObservableResult } from '@opentelemetry/api'
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
+import type { NotificationRecord } from '../a2a/push/record.ts'
 import type { A2aRecord, A2aStreamChange } from '../a2a/record.ts'
 import type { EgressRecord } from '../egress/record.ts'
 import { type Histogram, Histograms } from './histograms.ts'
@@ -96,6 +97,7 @@ export class Metrics {
   readonly #a2aEvents = new Totals()
   readonly #a2aOpen = new Totals()
   readonly #egress = new Totals()
+  readonly #notifications = new Totals()
   readonly #duration: Histogram
   readonly #firstToken: Histogram
   readonly #perToken: Histogram
@@ -109,12 +111,12 @@ export class Metrics {
   #appliedMs = Date.now()
   #envoys = 0
 
-  /** @param upstreams asked for when somebody reads the metrics */
-  constructor(upstreams: () => Iterable<UpstreamHealth>) {
+  /** @param upstreams asked for when somebody reads the metrics, like `notificationsWaiting` */
+  constructor(upstreams: () => Iterable<UpstreamHealth>, notificationsWaiting?: () => Promise<number | undefined>) {
     const meter = this.#provider.getMeter('chaperone')
     const counter = (name: string, description: string, totals: Totals) =>
       meter.createObservableCounter(name, { description }).addCallback(totals.observe)
-    const gauge = (name: string, description: string, observe: (result: ObservableResult) => void) =>
+    const gauge = (name: string, description: string, observe: (result: ObservableResult) => void | Promise<void>) =>
       meter.createObservableGauge(name, { description }).addCallback(observe)
 
     this.#duration = this.#histograms.create(
@@ -158,6 +160,12 @@ export class Metrics {
     counter('chaperone.a2a.events', 'Events that clients were sent in such streams', this.#a2aEvents)
     gauge('chaperone.a2a.open.streams', 'Streams under way, by the state of their task', this.#a2aOpen.observe)
     counter('chaperone.egress', 'Decisions about calls of agents to elsewhere', this.#egress)
+    counter('chaperone.a2a.notifications', 'Notifications of agents, by what became of them', this.#notifications)
+    gauge('chaperone.a2a.notifications.waiting', 'Notifications that wait to be delivered', async (result) => {
+      // Where the store is away, nothing is known.
+      const count = await notificationsWaiting?.().catch(() => undefined)
+      if (count !== undefined) result.observe(count)
+    })
     counter('chaperone.attempts', 'Attempts at targets, by what came of them', this.#attempts)
     counter('chaperone.rules.changes', 'Changes of the rules, by how they went', this.#ruleChanges)
     gauge('chaperone.rules.revision', 'Rules that have been in force since the start, counted', (result) =>
@@ -267,6 +275,10 @@ export class Metrics {
     const kind = method === 'tunnel' ? 'tunnel' : 'request'
     const key = `${listener}\n${kind}\n${action}\n${rule}\n${code}`
     this.#egress.add(key, 1, () => ({ listener, kind, action, rule, code }))
+  }
+
+  notification({ agent, outcome }: NotificationRecord): void {
+    this.#notifications.add(`${agent}\n${outcome}`, 1, () => ({ agent, outcome }))
   }
 
   /** A tool that is not as it was approved was seen for the first time. */

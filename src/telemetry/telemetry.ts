@@ -1,3 +1,4 @@
+import type { NotificationRecord } from '../a2a/push/record.ts'
 import type { A2aRecord } from '../a2a/record.ts'
 import type { TelemetryRule } from '../config/schema.ts'
 import type { EgressRecord } from '../egress/record.ts'
@@ -14,6 +15,8 @@ export interface TelemetryOptions {
   ready(): string | undefined
   /** @returns Envoy's metrics in Prometheus' text format; absent: there is no Envoy to ask */
   envoyMetrics?: (() => Promise<string>) | undefined
+  /** @returns how many notifications of agents wait to be delivered; undefined: none are taken */
+  notificationsWaiting?: (() => Promise<number | undefined>) | undefined
   /** Default: standard output, as JSON lines. */
   log?: Log
 }
@@ -28,12 +31,12 @@ export class Telemetry {
   readonly #envoyMetrics: (() => Promise<string>) | undefined
   #server: { url: string; stop(): Promise<void> } | undefined
 
-  constructor(rule: TelemetryRule, { upstreams, ready, envoyMetrics, log }: TelemetryOptions) {
+  constructor(rule: TelemetryRule, { upstreams, ready, envoyMetrics, notificationsWaiting, log }: TelemetryOptions) {
     this.#rule = rule
     this.#ready = ready
     this.#envoyMetrics = envoyMetrics
     this.log = log ?? createLog(rule)
-    this.metrics = new Metrics(upstreams)
+    this.metrics = new Metrics(upstreams, notificationsWaiting)
     const { otlpEndpoint, sampling } = rule
     if (otlpEndpoint !== undefined) this.#traces = new Traces(otlpEndpoint, sampling, (error) => this.report(error, ''))
   }
@@ -100,6 +103,11 @@ export class Telemetry {
     const { action } = record
     if (action === 'deny') this.log.warn({ ...record }, 'egress refused')
     else this.log[action === 'log' ? 'info' : 'debug']({ ...record }, 'egress')
+  }
+
+  /** Takes what became of a notification of an agent; its line in the log is the service's affair. */
+  notification(record: NotificationRecord): void {
+    this.metrics.notification(record)
   }
 
   /** @param requestId empty where it was beside any request */

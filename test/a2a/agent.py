@@ -1,9 +1,10 @@
-"""An agent made with the SDK of PyPI, in all bindings and both versions: `agent.py PORT GRPC-PORT`."""
+"""An agent made with the SDK of PyPI, in all bindings and both versions, which notifies: `agent.py PORT GRPC-PORT`."""
 
 import asyncio
 import sys
 
 import grpc
+import httpx
 import uvicorn
 from a2a.compat.v0_3 import a2a_v0_3_pb2_grpc
 from a2a.compat.v0_3.grpc_handler import CompatGrpcHandler
@@ -11,7 +12,12 @@ from a2a.helpers.proto_helpers import new_task_from_user_message, new_text_part
 from a2a.server.agent_execution import AgentExecutor
 from a2a.server.request_handlers import DefaultRequestHandler, GrpcHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
-from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
+from a2a.server.tasks import (
+    BasePushNotificationSender,
+    InMemoryPushNotificationConfigStore,
+    InMemoryTaskStore,
+    TaskUpdater,
+)
 from a2a.types import a2a_pb2_grpc
 from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
 from starlette.applications import Starlette
@@ -50,13 +56,20 @@ CARD = AgentCard(
         AgentInterface(url=f"{URL}/rest", protocol_binding="HTTP+JSON", protocol_version="1.0"),
         AgentInterface(url=GRPC, protocol_binding="GRPC", protocol_version="1.0"),
     ],
-    capabilities=AgentCapabilities(streaming=True),
+    capabilities=AgentCapabilities(streaming=True, push_notifications=True),
     default_input_modes=["text/plain"],
     default_output_modes=["text/plain"],
     skills=[AgentSkill(id="echo", name="Echo", description="Says it again", tags=["t"])],
 )
 
-HANDLER = DefaultRequestHandler(agent_executor=Echo(), task_store=InMemoryTaskStore(), agent_card=CARD)
+PUSH = InMemoryPushNotificationConfigStore()
+HANDLER = DefaultRequestHandler(
+    agent_executor=Echo(),
+    task_store=InMemoryTaskStore(),
+    agent_card=CARD,
+    push_config_store=PUSH,
+    push_sender=BasePushNotificationSender(httpx.AsyncClient(trust_env=False), PUSH),
+)
 APP = Starlette(
     routes=[
         *create_agent_card_routes(CARD),

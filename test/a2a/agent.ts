@@ -57,6 +57,7 @@ const text = (value: string) => ({
  * @param offers the wires that its card names
  * @param token the bearer token that it wants
  * @param tls what it speaks gRPC with; none: without TLS
+ * @param push whether it notifies, with the SDK's own sender
  */
 export async function startAgent(
   offers: readonly ['JSONRPC' | 'HTTP+JSON' | 'GRPC', '0.3' | '1.0'][] = [
@@ -67,6 +68,7 @@ export async function startAgent(
   ],
   token?: string,
   tls?: { key: Buffer; cert: Buffer },
+  push = false,
 ): Promise<TestAgent> {
   const seen: IncomingHttpHeaders[] = []
   const heard: string[] = []
@@ -87,7 +89,7 @@ export async function startAgent(
       protocolBinding,
       protocolVersion,
     })),
-    capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: true },
+    capabilities: { streaming: true, pushNotifications: push, extendedAgentCard: true },
     defaultInputModes: ['text/plain'],
     defaultOutputModes: ['text/plain'],
     skills: [

@@ -89,13 +89,18 @@ export class Delegations<F> {
     }))
   }
 
+  /** The agent that an identity is, by its name in the rules. @returns undefined where it is none of them */
+  agentOf(identity: Identity): string | undefined {
+    return this.#agents.get(callerKey(identity))
+  }
+
   /**
    * Who a caller is among the agents, and what it was delegated.
    * @param token what it shows of that
    * @throws {A2aError} where it is not its own, not valid now, or missing where the rules want one
    */
   async standingOf(identity: Identity, token: string | undefined): Promise<Standing> {
-    const agent = this.#agents.get(callerKey(identity))
+    const agent = this.agentOf(identity)
     if (token === undefined) {
       if (agent !== undefined && this.#rule.required)
         throw refused(

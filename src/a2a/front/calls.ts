@@ -7,7 +7,7 @@ import { chooseInterface } from '../agent/choose.ts'
 import { AgentCredentials } from '../agent/credentials.ts'
 import { exchange } from '../agent/exchange.ts'
 import { type A2aCall, type A2aRefusal, classify } from '../call.ts'
-import { withCallbacks } from '../callbacks.ts'
+import { type CallbackCourse, concernsCallbacks } from '../callbacks.ts'
 import { delegated } from '../delegation/rights.ts'
 import { newContext, showDelegation, traceIdOf } from '../delegation/shown.ts'
 import { callerKey, type Passage, type Standing } from '../delegation/standing.ts'
@@ -181,13 +181,37 @@ export class Calls {
     offered: Offered,
     call: A2aCall,
     headers: ReadonlyMap<string, string>,
-    { account, reply, passage, tree, guards, gone, until }: Course,
+    course: Course,
   ): Promise<void> {
     const { agent } = offered
     const owner = callerKey(incoming.identity)
     const guard = new TaskGuard(this.#context.owners, agent.name, owner)
     await guard.mayAsk(call)
-    const given = await withCallbacks(call, agent.name, owner, this.#context.callbacks)
+    if (!concernsCallbacks(call)) return this.#exchange(incoming, offered, call, headers, course, guard, undefined)
+    const callbacks = await this.#context.callbacks.begin({ call, owner, asker: incoming })
+    let failure: unknown
+    try {
+      await this.#exchange(incoming, offered, call, headers, course, guard, callbacks)
+    } catch (error) {
+      failure = error
+      throw error
+    } finally {
+      const told = failure instanceof A2aError || failure === undefined ? failure : new A2aError('internal', '')
+      await callbacks.ended(course.gone.aborted ? 'aborted' : told)
+    }
+  }
+
+  async #exchange(
+    incoming: Incoming,
+    offered: Offered,
+    call: A2aCall,
+    headers: ReadonlyMap<string, string>,
+    { account, reply, passage, tree, guards, gone, until }: Course,
+    guard: TaskGuard,
+    callbacks: CallbackCourse | undefined,
+  ): Promise<void> {
+    const { agent } = offered
+    const given = callbacks?.params ?? call.params
     const params = guards ? await guardParams(guards, given) : given
     const one = chooseInterface(await agent.interfaces(), call)
     if (call.tenant !== undefined && call.tenant !== one.tenant && call.tenant !== agent.name)
@@ -214,11 +238,12 @@ export class Calls {
       const { begun } = account
       if (tree && begun !== undefined && !kept) {
         kept = true
-        await this.#context.trees.keep(agent.name, begun, owner, tree)
+        await this.#context.trees.keep(agent.name, begun, callerKey(incoming.identity), tree)
       }
       if (call.operation === 'getExtendedCard')
         return this.#cards.extended(incoming, offered, value, incoming.base, incoming.place)
-      return guard.shown(call.operation, value)
+      const shown = await guard.shown(call.operation, value)
+      return callbacks ? callbacks.shown(shown) : shown
     }
     if (answered.type === 'result') {
       const value = await seen(answered.value)
@@ -257,7 +282,8 @@ export class Calls {
   }
 }
 
-function headersOf({ headers }: IncomingMessage): Map<string, string> {
+/** By lower-case names. */
+export function headersOf({ headers }: IncomingMessage): Map<string, string> {
   const found = new Map<string, string>()
   for (const [name, value] of Object.entries(headers))
     if (value !== undefined) found.set(name, Array.isArray(value) ? value.join(', ') : value)

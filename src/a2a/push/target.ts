@@ -1,4 +1,4 @@
-import { type BlockList, isIP } from 'node:net'
+import { type BlockList, isIP, type LookupFunction } from 'node:net'
 import { isIn, isPublic, listOf } from './address.ts'
 
 /**
@@ -15,7 +15,7 @@ export interface TargetRules {
   readonly networks: readonly string[]
 }
 
-/** A place that may be called, and where it was found: a connection must go to one of these addresses and no others. */
+/** A place that may be called, and where it was found. */
 export interface Target {
   readonly url: URL
   readonly addresses: readonly string[]
@@ -61,17 +61,23 @@ export class TargetCheck {
   }
 
   /**
-   * Checks a URL and everything that its name leads to now. To be called again before every connection, as what a name
-   * leads to may change; the connection then goes to `addresses`, and follows no redirect.
+   * Checks a URL and everything that its name leads to now. What a name leads to may change: connections look with `lookup`,
+   * and follow no redirect.
    * @throws {TargetError}
    */
   async check(text: string): Promise<Target> {
     const url = this.parse(text)
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
-    if (isIP(host) !== 0) {
-      this.#judge(host)
-      return { url, addresses: [host] }
-    }
+    if (isIP(host) !== 0) return { url, addresses: [host] }
+    return { url, addresses: await this.addressesOf(host) }
+  }
+
+  /**
+   * Where a name leads now, if all of it may be called.
+   * @param host without brackets
+   * @throws {TargetError}
+   */
+  async addressesOf(host: string): Promise<readonly string[]> {
     let addresses: readonly string[]
     try {
       addresses = await this.#resolve(host)
@@ -81,10 +87,22 @@ export class TargetCheck {
     if (addresses.length === 0) throw new TargetError('The host of the callback URL is not known')
     // One that is not public among others is how a name is made to lead inside on the second look.
     for (const address of addresses) this.#judge(address)
-    return { url, addresses: addresses.slice(0, mostAddresses) }
+    return addresses.slice(0, mostAddresses)
   }
 
-  /** What can be said of a URL without asking the DNS. @throws {TargetError} */
+  /** For connections: what it gives was judged, so that a name that changes between a look and the connection gains nothing. */
+  readonly lookup: LookupFunction = (host, options, callback) => {
+    this.addressesOf(host).then(
+      (addresses) => {
+        const all = addresses.map((address) => ({ address, family: isIP(address) }))
+        if (options.all) callback(null, all)
+        else callback(null, all[0]!.address, all[0]!.family)
+      },
+      (error: unknown) => callback(error as Error, ''),
+    )
+  }
+
+  /** What can be said of a URL without asking the DNS: all of it, where its host is an address. @throws {TargetError} */
   parse(text: string): URL {
     const refuse = (why: string) => new TargetError(`The callback URL ${why}`)
     if (text.length > longestUrl) throw refuse(`is longer than ${longestUrl} characters`)
@@ -101,15 +119,19 @@ export class TargetCheck {
     const number = port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(port)
     if (!this.#rules.ports.includes(number))
       throw refuse(`has port ${number}; ${this.#rules.ports.join(', ')} may be called`)
-    this.#judgeName(url.hostname)
+    this.#judgeHost(url.hostname)
     return url
   }
 
-  #judgeName(host: string): void {
+  #judgeHost(host: string): void {
     const refuse = (why: string) => new TargetError(`The host of the callback URL ${why}`)
     if (this.#rules.hosts !== undefined && !this.#rules.hosts.some((pattern) => hostMatches(pattern, host)))
       throw refuse('is not one of those that the rules name for callbacks')
-    if (isIP(host) !== 0 || host.startsWith('[')) return
+    const address = host.replace(/^\[(.*)\]$/, '$1')
+    if (isIP(address) !== 0) {
+      this.#judge(address)
+      return
+    }
     if (host.endsWith('.')) throw refuse('must not end with a dot')
     // A host that the rules name may be one of the inside; where it leads must then be in a network that they name.
     const named = this.#rules.hosts?.includes(host) === true
