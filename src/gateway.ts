@@ -256,7 +256,7 @@ export class Gateway {
     const protocol = new LlmProtocol(llm, governance, this.#options.context(rules, this.health))
     const egress = this.#egress.compile(rules, {
       llm: protocol,
-      a2a: agents,
+      a2a: agents?.protocol,
       mcp: mcp.single,
       identify: (listener, headers) => governance.identify(listener, headers),
       condition: (expression, otherwise) => compiler.condition(expression, otherwise),
