@@ -149,21 +149,24 @@ export class Courier {
       return this.#giveUp(taken, registration, content, 'it was tried for as long as the rules want', undefined)
     const before = taken.state === undefined ? undefined : box.openContent(callback, 'progress', taken.state)
     let after: JsonObject | undefined
+    let denied: A2aError | undefined
     let outcome: Outcome
     try {
       const ready = await dispatch.prepare(registration, content.event, before ?? {})
       after = ready.progress
+      denied = ready.denied
       outcome = await dispatch.send(registration, notification.id, content.taskId, ready.events, this.#stop.signal)
     } catch (error) {
       if (!(error instanceof A2aError)) this.#report(error)
-      // What a guard does not let pass, or what the client's version cannot say, will not do better later.
-      const reason = error instanceof A2aError ? (error.rule ?? error.kind) : 'the gateway failed'
-      if (error instanceof A2aError) return this.#giveUp(taken, registration, content, reason, undefined)
-      outcome = { type: 'failed', reason }
+      // What is too long, or what the client's version cannot say, will not do better later.
+      if (error instanceof A2aError) return this.#giveUp(taken, registration, content, error.kind, undefined)
+      outcome = { type: 'failed', reason: 'the gateway failed' }
     }
     if (lost()) return
     const state = after && box.content(callback, 'progress', after)
-    if (outcome.type === 'delivered' || outcome.type === 'held') {
+    if (outcome.type !== 'failed' && denied)
+      return this.#giveUp(taken, registration, content, denied.rule ?? denied.kind, state)
+    if (outcome.type !== 'failed') {
       await this.#store.done(taken, state)
       if (outcome.type === 'delivered') this.#tell('delivered', taken, registration, content, outcome)
       return

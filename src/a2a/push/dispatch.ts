@@ -13,6 +13,8 @@ export interface Ready {
   readonly events: readonly { readonly event: JsonObject; readonly task: JsonObject | undefined }[]
   /** What is to be known with the next one; undefined: nothing new. */
   readonly progress: JsonObject | undefined
+  /** Why a guard did not let a part of it pass, which is left out. */
+  readonly denied: A2aError | undefined
 }
 
 export interface DispatchParts {
@@ -36,28 +38,32 @@ export class Dispatch {
 
   /**
    * @param before what was known when the one before it was delivered
-   * @throws {A2aError} where a guard says no, or it has become too long
+   * @throws {A2aError} where it has become too long
    */
   async prepare(registration: Registration, event: JsonObject, before: JsonObject): Promise<Ready> {
-    const guards = this.#parts.guards(registration)
-    const guarded = guards?.onResponse === true
+    const session = this.#parts.guards(registration)
+    const guards = session?.onResponse === true ? session : undefined
     const legacy = registration.version === '0.3'
-    if (!guarded && !legacy) return { events: [{ event, task: undefined }], progress: undefined }
-    const gathered = guarded
-      ? gather(isObject(before.open) ? (before.open as Record<string, JsonObject>) : {}, event)
-      : { open: {}, whole: [event] }
+    if (!guards && !legacy) return { events: [{ event, task: undefined }], progress: undefined, denied: undefined }
+    const open = Array.isArray(before.open) ? before.open.filter(isObject) : []
+    const gathered = guards ? gather(open, event) : { open: [], whole: [event] }
     let task = isObject(before.task) ? before.task : undefined
+    let denied: A2aError | undefined
     const events: { event: JsonObject; task: JsonObject | undefined }[] = []
-    for (const each of gathered.whole) {
-      const shown = guards && guarded ? await guardResult(guards, each) : each
-      const after = legacy ? taskAfter(task, shown) : undefined
-      task = after ?? task
-      events.push({ event: shown, task: after })
-    }
-    const progress: JsonObject = { ...(legacy && task && { task }), ...(guarded && { open: gathered.open }) }
+    for (const each of gathered.whole)
+      try {
+        const shown = guards ? await guardResult(guards, each) : each
+        const after = legacy ? taskAfter(task, shown) : undefined
+        task = after ?? task
+        events.push({ event: shown, task: after })
+      } catch (error) {
+        if (!(error instanceof A2aError)) throw error
+        denied = error
+      }
+    const progress: JsonObject = { ...(task && { task }), ...(guards && { open: gathered.open }) }
     if (JSON.stringify(progress).length > longestProgress)
       throw new A2aError('tooLarge', 'What is known of the task is too long to go on with')
-    return { events, progress }
+    return { events, progress, denied }
   }
 
   /** Rejects never, but where the client's version cannot say it. @throws {A2aError} */

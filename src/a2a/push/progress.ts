@@ -5,8 +5,8 @@ import { isObject, type JsonObject } from '../../json.ts'
 export interface Progress {
   /** For clients of 0.3, who are sent the task: as they have seen it. */
   readonly task?: JsonObject | undefined
-  /** For guards, who look at whole artifacts: the updates of those that have not come to their end, by artifact. */
-  readonly open?: Readonly<Record<string, JsonObject>> | undefined
+  /** For guards, who look at whole artifacts: the updates of those that have not come to their end. */
+  readonly open?: readonly JsonObject[] | undefined
 }
 
 /**
@@ -34,23 +34,24 @@ export function taskAfter(task: JsonObject | undefined, event: JsonObject): Json
  * @returns what is still open, and what can be said now: nothing, where the event was a piece
  */
 export function gather(
-  open: Readonly<Record<string, JsonObject>>,
+  open: readonly JsonObject[],
   event: JsonObject,
-): { open: Readonly<Record<string, JsonObject>>; whole: JsonObject[] } {
+): { open: readonly JsonObject[]; whole: readonly JsonObject[] } {
   const update = event.artifactUpdate
   const artifact = isObject(update) && isObject(update.artifact) ? update.artifact : undefined
-  const all = Object.values(open).map((each): JsonObject => ({ artifactUpdate: each }))
-  if (!isObject(update) || !artifact) return { open: {}, whole: [...all, event] }
-  const id = String(artifact.artifactId)
-  const { [id]: before, ...others } = open
+  const said = (updates: readonly JsonObject[]) => updates.map((each): JsonObject => ({ artifactUpdate: each }))
+  if (!isObject(update) || !artifact) return { open: [], whole: [...said(open), event] }
+  const isIt = (each: JsonObject) => isObject(each.artifact) && each.artifact.artifactId === artifact.artifactId
+  const before = open.find(isIt)
+  const others = open.filter((each) => !isIt(each))
   const goesOn = before !== undefined && update.append === true
   const next: JsonObject = goesOn
     ? { ...before, lastChunk: update.lastChunk, artifact: joined(before.artifact as JsonObject, artifact) }
     : update
-  const whole = before === undefined || goesOn ? [] : [{ artifactUpdate: before }]
+  const over = before === undefined || goesOn ? [] : [before]
   return update.lastChunk === true
-    ? { open: others, whole: [...whole, { artifactUpdate: next }] }
-    : { open: { ...others, [id]: next }, whole }
+    ? { open: others, whole: said([...over, next]) }
+    : { open: [...others, next], whole: said(over) }
 }
 
 /** An artifact with a further piece at its end; texts that meet are one. */
