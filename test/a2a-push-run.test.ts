@@ -92,7 +92,11 @@ async function allCame(): Promise<void> {
 }
 
 beforeAll(async () => {
-  ;[agent, receiver, redis] = await Promise.all([startAgent(undefined, undefined, undefined, true), startReceiver(), startRedis()])
+  ;[agent, receiver, redis] = await Promise.all([
+    startAgent(undefined, undefined, undefined, true),
+    startReceiver(),
+    startRedis(),
+  ])
   const port = await freePort()
   url = `http://127.0.0.1:${port}`
   await rulesFile('local', port, false)
