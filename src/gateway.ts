@@ -1,9 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import type { Hearers } from './a2a/front/account.ts'
 import { isA2aPath } from './a2a/protocol.ts'
 import type { NotificationRecord } from './a2a/push/record.ts'
 import { A2aState, a2aTopology, type PushParts } from './a2a/state.ts'
 import type { Owners } from './a2a/tasks/owners.ts'
 import { innerPath, type Mount, mountOf } from './config/http/mount.ts'
+import { checkNamedFiles } from './config/named-files.ts'
+import { pathText } from './config/path.ts'
 import type { Rules } from './config/schema.ts'
 import { KnownHosts } from './egress/known-hosts.ts'
 import type { EgressRecord } from './egress/record.ts'
@@ -70,6 +73,8 @@ export interface GatewayOptions {
   /** Told of what becomes of notifications. */
   notified?: ((record: NotificationRecord) => void) | undefined
   governance: GovernanceParts
+  /** Whether Envoy is on this machine and has the same files; default: that is not known. */
+  envoyHere?: boolean | undefined
   /** For what the rules name no keys for; default: keys of its own. */
   keys?: ProcessKeys | undefined
   report(error: unknown, requestId: string): void
@@ -123,7 +128,9 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options
     this.discovery = new DiscoveryService({ ...options.events, demanded: (name) => this.#certificate(name) })
-    this.#egress = new EgressState(egressNames, noServerName, () => this.discovery.renewDemanded())
+    this.#egress = new EgressState(egressNames, options.keys?.seal ?? randomBytes(32), noServerName, () =>
+      this.discovery.renewDemanded(),
+    )
     const own = {
       egressSocket: egressSocket(options.socket),
       clusterHeader,
@@ -238,6 +245,9 @@ export class Gateway {
   }
 
   #compile(rules: Rules): Revision {
+    const files = checkNamedFiles(rules, this.#options.envoyHere === true)
+    if (files.length > 0)
+      throw new RangeError(files.map(({ path, message }) => `${pathText(path)}: ${message}`).join('; '))
     const compiler = new ExpressionCompiler(Object.keys(rules.budgets))
     const llm = compileLlm(rules, this.#options.secrets, this.health, compiler)
     const governance = compileGovernance(rules, this.#options.governance, compiler)

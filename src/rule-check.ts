@@ -1,4 +1,5 @@
 import { type Diagnostic, loadRuleSet, type RuleFile } from './config/load.ts'
+import { checkNamedFiles } from './config/named-files.ts'
 import type { Rules } from './config/schema.ts'
 import { HealthBook } from './llm/balance.ts'
 import { compileLlm } from './llm/compile.ts'
@@ -12,7 +13,7 @@ export type CheckedRules = { rules: Rules; warnings: Diagnostic[] } | { diagnost
  * started, and no secret is read.
  */
 export function checkRuleFiles(files: readonly RuleFile[]): CheckedRules {
-  const loaded = loadRuleSet(files, checkExpressions)
+  const loaded = loadRuleSet(files, (rules) => [...checkExpressions(rules), ...checkNamedFiles(rules, false)])
   if ('diagnostics' in loaded) return loaded
   try {
     const { budgets } = loaded.rules

@@ -4,7 +4,9 @@ import { formatDiagnostics } from './config/format.ts'
 import { loadRuleSet, type RuleFile } from './config/load.ts'
 import type { Rules } from './config/schema.ts'
 import { type ObjectReference, SecretStore } from './config/secrets.ts'
+import { statisticsPath } from './envoy/admin.ts'
 import type { Transport } from './envoy/server.ts'
+import { clustersPath, UnresolvedWatch } from './envoy/unresolved.ts'
 import { Gateway } from './gateway.ts'
 import { Alerts } from './governance/alerts.ts'
 import { explainDecision } from './governance/explain-decision.ts'
@@ -43,8 +45,10 @@ export interface ServiceOptions {
   api?: { address: string; port: number; rootToken: string | undefined } | undefined
   /** @returns why traffic should not be sent here yet, or undefined */
   notReady(gateway: Gateway): string | undefined
-  /** @returns Envoy's metrics in Prometheus' text format */
-  envoyMetrics?: (() => Promise<string>) | undefined
+  /** Asks Envoy's admin interface. @throws {Error} where it does not answer */
+  envoyAdmin?: ((path: string) => Promise<string>) | undefined
+  /** Whether Envoy is on this machine and has the same files; default: that is not known. */
+  envoyHere?: boolean | undefined
   /** The service whose place this one takes. */
   predecessor?: Predecessor | undefined
   /** The slot of the state directory that this one has. */
@@ -75,20 +79,21 @@ export class Service {
   #inForceSinceMs = Date.now()
   #stopping = false
   readonly #keys: ProcessKeys
+  readonly #unresolved: UnresolvedWatch | undefined
   #incumbent: Incumbent | undefined
   #api: { url: string; stop(): Promise<void> } | undefined
 
   /** @throws {RangeError} where the rules cannot be carried out */
   constructor(options: ServiceOptions) {
     this.#options = options
-    const { predecessor } = options
+    const { predecessor, envoyAdmin } = options
     this.#keys = predecessor ? readProcessKeys(predecessor.inheritance.keys) : makeProcessKeys()
     if (options.revision !== undefined) this.#revisions.set(options.rules, options.revision)
     this.#secrets = new SecretStore({ report: (error) => this.telemetry.report(error, ''), objects: options.objects })
     this.telemetry = new Telemetry(options.rules.telemetry, {
       upstreams: () => upstreams(this.gateway.health),
       ready: () => options.notReady(this.gateway),
-      envoyMetrics: options.envoyMetrics,
+      envoyMetrics: envoyAdmin && (() => envoyAdmin(statisticsPath)),
       notificationsWaiting: () => this.gateway.notificationsWaiting(),
     })
     const { log, metrics } = this.telemetry
@@ -137,9 +142,19 @@ export class Service {
       failed: report,
     })
     this.#pinWatch = backend.pins.watch(() => this.gateway.toolsChanged())
+    this.#unresolved =
+      envoyAdmin &&
+      new UnresolvedWatch(
+        () => envoyAdmin(clustersPath),
+        (path, resolved) => {
+          if (resolved) log.info({ rule: path }, 'the name has an address again')
+          else log.warn({ rule: path }, 'the name has no address: nothing can be sent there')
+        },
+      )
     this.gateway = new Gateway({
       socket: options.socket,
       transport: options.transport,
+      envoyHere: options.envoyHere,
       rules: options.rules,
       secrets: this.#secrets,
       context: (rules) => {
@@ -211,6 +226,7 @@ export class Service {
     this.#usage.start()
     if (predecessor) this.gateway.useNeighbour(predecessor.inheritance.socket)
     await this.gateway.start()
+    this.#unresolved?.soon()
     await this.#startApi()
     if (predecessor) {
       await predecessor.leave(this.gateway.ownSocket)
@@ -324,6 +340,7 @@ export class Service {
   async stop(graceMs: number): Promise<void> {
     this.stopping()
     this.#incumbent?.stop()
+    this.#unresolved?.stop()
     await this.#api?.stop()
     await this.gateway.stop(graceMs)
     await this.#ledger.close()
@@ -357,6 +374,7 @@ export class Service {
       metrics.ruleChange(outcome.type)
       if (outcome.type === 'applied') {
         this.#inForceSinceMs = Date.now()
+        this.#unresolved?.soon()
         this.telemetry.apply(loaded.rules.telemetry)
         this.#alerts.apply(loaded.rules.alerts)
         log.info({ ...from, envoys: outcome.nodes }, 'the changed rules are in force')

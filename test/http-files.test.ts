@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type RulesInput, rulesSchema } from '../src/config/schema.ts'
+import { clustersPath, UnresolvedWatch } from '../src/envoy/unresolved.ts'
 import { eventually, startGateway, type TestGateway } from './gateway.ts'
 import { freePort } from './harness.ts'
 import { ask, type EchoServer, echoServer } from './http/echo.ts'
@@ -43,6 +44,32 @@ function rules(service: Partial<ServiceInput>, tls?: { certificateFile: string; 
   }
 }
 
+test('a name that resolves to nothing is told, by its path in the rules, and everything else goes on', async () => {
+  const input = rules({})
+  input.http!.services!.gone = { url: 'http://nowhere.invalid' }
+  input.http!.routes!.push({ name: 'gone', hosts: ['gone.test'], service: 'gone' })
+  expect(await apply(input)).toMatchObject({ type: 'applied' })
+  const told: [string, boolean][] = []
+  const watch = new UnresolvedWatch(
+    async () => (await gateway.envoy.admin(clustersPath)).body,
+    (path, resolved) => told.push([path, resolved]),
+  )
+  await eventually(async () => {
+    await watch.look()
+    expect(told).toEqual([['http.services.gone', false]])
+  })
+  const answer = await ask(gateway.url, '/', { host: 'gone.test' })
+  expect(answer.status).toBe(503)
+  expect(answer.json<unknown>()).toMatchObject({ error: { message: 'no healthy upstream', rule: 'http/gone' } })
+  await answers()
+  input.http!.services!.gone = { url: shop.url }
+  expect(await apply(input)).toMatchObject({ type: 'applied' })
+  await eventually(async () => {
+    await watch.look()
+    expect(told.at(-1)).toEqual(['http.services.gone', true])
+  })
+})
+
 const apply = (input: RulesInput) => gateway.gateway.apply(rulesSchema.parse(input))
 const answers = async () => expect((await ask(gateway.url, '/', { host: 'shop.test' })).status).toBe(200)
 
@@ -82,14 +109,28 @@ test('so is a listener’s certificate that is not there', async () => {
 test('a file that holds no certificate, and a key of another one, are refused', async () => {
   const nothing = join(directory, 'nothing.pem')
   writeFileSync(nothing, 'this is no certificate')
-  const pairs = [
-    { certificateFile: nothing, keyFile: 'test/tls/listener-1-key.pem' },
-    { certificateFile: 'test/tls/listener-1.pem', keyFile: 'test/tls/listener-2-key.pem' },
+  const [first, second] = ['test/tls/listener-1-key.pem', 'test/tls/listener-2-key.pem']
+  const certificate = 'test/tls/listener-1.pem'
+  const wrong: [{ certificateFile: string; keyFile: string }, string][] = [
+    [
+      { certificateFile: nothing, keyFile: first },
+      `listeners.secure.tls.certificateFile: the file ${nothing} holds no certificate in PEM`,
+    ],
+    [
+      { certificateFile: certificate, keyFile: nothing },
+      `listeners.secure.tls.keyFile: the file ${nothing} holds no private key in PEM`,
+    ],
+    [
+      { certificateFile: certificate, keyFile: second },
+      `listeners.secure.tls.keyFile: the key in ${second} is not the one of the certificate in ${certificate}`,
+    ],
   ]
-  for (const pair of pairs) {
-    expect(await apply(rules({}, pair))).toMatchObject({ type: 'rejected' })
+  for (const [pair, message] of wrong) {
+    await expect(apply(rules({}, pair))).rejects.toThrow(message)
     await answers()
   }
+  const service = { url: 'https://localhost:1', tls: { certificateFile: certificate, keyFile: second } }
+  await expect(apply(rules(service))).rejects.toThrow('http.services.shop.tls.keyFile: ')
   const good = { certificateFile: 'test/tls/listener-1.pem', keyFile: 'test/tls/listener-1-key.pem' }
   expect(await apply(rules({}, good))).toMatchObject({ type: 'applied', silent: [] })
   await eventually(answers)

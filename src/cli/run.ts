@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ListenerRule, Rules } from '../config/schema.ts'
 import { type DemoUpstream, startDemo } from '../demo.ts'
-import { statisticsPath } from '../envoy/admin.ts'
 import { findEnvoy } from '../envoy/binary.ts'
 import { EnvoyProcess } from '../envoy/process.ts'
 import type { Transport } from '../envoy/server.ts'
@@ -65,8 +64,9 @@ export async function run(
       socket,
       transport: options.transport,
       notReady: (gateway) => (gateway.discovery.settled ? undefined : 'Envoy has not taken its configuration yet'),
-      envoyMetrics: async () => {
-        const answer = await envoy?.admin(statisticsPath)
+      envoyHere: true,
+      envoyAdmin: async (path) => {
+        const answer = await envoy?.admin(path)
         if (answer?.status !== 200) throw new Error('Envoy does not answer')
         return answer.body
       },

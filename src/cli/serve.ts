@@ -1,4 +1,4 @@
-import { askAdmin, statisticsPath } from '../envoy/admin.ts'
+import { askAdmin } from '../envoy/admin.ts'
 import type { Transport } from '../envoy/server.ts'
 import { Service } from '../service.ts'
 import { Predecessor, TakeoverError } from '../takeover/predecessor.ts'
@@ -71,7 +71,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       farewellMs: options.farewell * 1000,
       notReady: () => undefined,
       // Where the bootstrap of `chaperone render --bootstrap` puts it.
-      envoyMetrics: () => askAdmin(`${socket}.envoy-admin`, statisticsPath),
+      envoyAdmin: (path) => askAdmin(`${socket}.envoy-admin`, path),
     })
     await service.start()
   } catch (error) {

@@ -94,7 +94,8 @@ export class EgressProtocol implements Protocol {
     if (!place)
       return this.#bad(request, listener, `The host ${JSON.stringify(authority.slice(0, 200))} is no host with a port.`)
     const credential =
-      proxyCredential(headers.get('proxy-authorization')) ?? tunnels.credentialOf(headers.get(names.tunnelHeader))
+      proxyCredential(headers.get('proxy-authorization')) ??
+      tunnels.credentialOf(listener, headers.get(names.tunnelHeader))
     const shown = credential === undefined ? headers : withKey(headers, credential)
     const next = (identity: Identity | Unidentified): Maybe<Decision> => {
       const asked = { request: shown === headers ? request : { ...request, headers: shown }, listener, place }
@@ -123,7 +124,7 @@ export class EgressProtocol implements Protocol {
         [names.routeHeader, names.tunnelRoute],
       ]
       if (credential === undefined) return { type: 'pass', set, remove: [names.tunnelHeader] }
-      return { type: 'pass', set: [...set, [names.tunnelHeader, tunnels.open(credential)]], remove: [] }
+      return { type: 'pass', set: [...set, [names.tunnelHeader, tunnels.open(listener, credential)]], remove: [] }
     }
     const verdict = known ? { action: withoutAuthority, rule: 'egress.withoutAuthority' } : undefined
     return this.#otherwise(ask, verdict, names.outside, names.tunnelRoute)

@@ -16,7 +16,7 @@ const rules = rulesSchema.parse({
   },
   a2a: {
     agents: {
-      planner: { url: 'https://planner.test' },
+      planner: { url: 'https://planner.test', hosts: ['api.planner.test'] },
       booker: { url: 'https://agents.test/booker' },
     },
   },
@@ -48,6 +48,7 @@ describe('what a path of a known host is', () => {
     ['planner.test', '/.well-known/agent-card.json', '/a2a/planner/.well-known/agent-card.json'],
     ['planner.test', '/message:send', '/a2a/planner/message:send'],
     ['planner.test', '/a2a/planner', '/a2a/planner'],
+    ['api.planner.test', '/message:send', '/a2a/planner/message:send'],
     ['agents.test', '/booker', '/a2a/booker'],
     ['agents.test', '/booker/v1/message:send', '/a2a/booker/v1/message:send'],
     ['agents.test', '/booker/.well-known/agent-card.json', '/a2a/booker/.well-known/agent-card.json'],

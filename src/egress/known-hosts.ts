@@ -94,9 +94,10 @@ export class KnownHosts {
     for (const [name, { url, ...known }] of providersOf(rules.providers)) add(url, { ...known, name })
     for (const [name, server] of Object.entries(rules.mcp.servers))
       if (server.type === 'http' || server.type === 'sse') add(server.url, mcpServer(name, server.url))
-    for (const [name, { url, interfaces }] of Object.entries(rules.a2a.agents)) {
+    for (const [name, { url, interfaces, hosts }] of Object.entries(rules.a2a.agents)) {
       const written = interfaces === 'auto' ? [] : interfaces.map((one) => one.url)
-      for (const each of new Set([url, ...written])) add(each, agent(name, each))
+      const further = hosts.map((host) => `https://${host}`)
+      for (const each of new Set([url, ...written, ...further])) add(each, agent(name, each))
     }
     const entries = catalogue.map(({ name, hosts, api, bases = [''] }) => ({ hosts, known: maker(name, api, bases) }))
     const makersOf = (host: string) =>

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { egress } from '../config/egress.ts'
 import { makeIdentity } from '../identity/make-identity.ts'
@@ -106,9 +107,13 @@ test.each([
 })
 
 test('tunnels', () => {
-  const tunnels = new Tunnels()
-  const id = tunnels.open('k')
-  expect(tunnels.credentialOf(id)).toBe('k')
-  expect(tunnels.credentialOf('-')).toBeUndefined()
-  expect(tunnels.credentialOf(undefined)).toBeUndefined()
+  const key = randomBytes(32)
+  const opened = new Tunnels(key).open('one', 'k', 0)
+  expect(opened).not.toContain('k.')
+  const next = new Tunnels(key)
+  expect(next.credentialOf('one', opened, 1_000)).toBe('k')
+  expect(next.credentialOf('two', opened, 1_000)).toBeUndefined()
+  expect(next.credentialOf('one', opened, 8 * 24 * 3_600_000)).toBeUndefined()
+  expect(new Tunnels(randomBytes(32)).credentialOf('one', opened, 1_000)).toBeUndefined()
+  for (const wrong of ['-', '', undefined]) expect(next.credentialOf('one', wrong, 1_000)).toBeUndefined()
 })

@@ -23,14 +23,16 @@ export class EgressState {
   readonly #names: EgressNames
   readonly #certificates: Certificates
   readonly #resolver = new Resolver()
-  readonly #tunnels = new Tunnels()
+  readonly #tunnels: Tunnels
 
   /**
+   * @param key seals what opened tunnels; 32 random bytes
    * @param withoutName the name of the certificate for connections that ask for no name
    * @param renewed told when certificates that Envoy has are to be asked for again
    */
-  constructor(names: EgressNames, withoutName: string, renewed: () => void) {
+  constructor(names: EgressNames, key: Uint8Array, withoutName: string, renewed: () => void) {
     this.#names = names
+    this.#tunnels = new Tunnels(key)
     this.#certificates = new Certificates(withoutName, renewed)
   }
 

@@ -1,25 +1,29 @@
-import { randomUUID } from 'node:crypto'
+import { Sealer } from '../mcp/seal.ts'
 
-/** How many tunnels' credentials are kept; the ones that were opened longest ago are forgotten. */
-const mostKept = 50_000
+/** How long a tunnel counts for what opened it, seconds. */
+const longestTunnelS = 7 * 24 * 3600
 
 /**
- * What was shown when a tunnel was opened counts for what is asked inside of it, where nothing else is shown. Envoy carries the
- * tunnel's id from the one to the other; no client can say it.
+ * What was shown when a tunnel was opened counts for what is asked inside of it, where nothing else is shown. Envoy carries it, sealed,
+ * from the one to the other (no client can say it), so that a service that takes another's place knows it too.
  */
 export class Tunnels {
-  readonly #credentials = new Map<string, string>()
+  readonly #sealer: Sealer
 
-  /** @returns the tunnel's id */
-  open(credential: string): string {
-    const id = randomUUID()
-    if (this.#credentials.size >= mostKept) this.#credentials.delete(this.#credentials.keys().next().value!)
-    this.#credentials.set(id, credential)
-    return id
+  /** @param key 32 random bytes */
+  constructor(key: Uint8Array) {
+    this.#sealer = new Sealer([], key)
   }
 
-  credentialOf(id: string | undefined): string | undefined {
-    return id === undefined ? undefined : this.#credentials.get(id)
+  /** @returns what stands for the credential on this listener */
+  open(listener: string, credential: string, nowMs = Date.now()): string {
+    return this.#sealer.seal('tunnel', listener, credential, nowMs / 1000 + longestTunnelS)
+  }
+
+  credentialOf(listener: string, tunnel: string | undefined, nowMs = Date.now()): string | undefined {
+    if (tunnel === undefined) return undefined
+    const opened = this.#sealer.open('tunnel', listener, tunnel, nowMs / 1000)
+    return typeof opened === 'object' && typeof opened.value === 'string' ? opened.value : undefined
   }
 }
 

@@ -29,9 +29,9 @@ export function readSealKeys(
 }
 
 /** What a seal is for: what was sealed for one purpose opens for no other. */
-export type Purpose = 'session' | 'state' | 'cursor' | 'task' | 'event' | 'oauth' | 'push'
+export type Purpose = 'session' | 'state' | 'cursor' | 'task' | 'event' | 'oauth' | 'push' | 'tunnel'
 
-const purposes: readonly Purpose[] = ['session', 'state', 'cursor', 'task', 'event', 'oauth', 'push']
+const purposes: readonly Purpose[] = ['session', 'state', 'cursor', 'task', 'event', 'oauth', 'push', 'tunnel']
 const nonceBytes = 12
 const tagBytes = 16
 /** Seconds since the epoch, big-endian. */
