@@ -10,6 +10,7 @@ import type { RenderOptions } from './cli/render.ts'
 import type { RevisionOptions } from './cli/revisions.ts'
 import type { StoreOptions } from './cli/rules.ts'
 import type { ServeOptions } from './cli/serve.ts'
+import type { TraceOptions } from './cli/trace.ts'
 import type { UsageOptions } from './cli/usage.ts'
 import type { Transport } from './envoy/server.ts'
 import { targetNames } from './envoy/targets/names.ts'
@@ -354,6 +355,18 @@ export async function main(argv: readonly string[]): Promise<void> {
     .action(async (options: UsageOptions) => {
       const { usage } = await import('./cli/usage.ts')
       process.exitCode = await usage(options)
+    })
+
+  program
+    .command('trace')
+    .description('what came of a task: its agents, models and tools as a tree, with what each cost')
+    .argument('<id>', 'of a trace, a tree of delegations, a task or a request')
+    .addOption(store())
+    .addOption(tenant())
+    .addOption(output())
+    .action(async (id: string, options: TraceOptions) => {
+      const { trace } = await import('./cli/trace.ts')
+      process.exitCode = await trace(id, options)
     })
 
   program

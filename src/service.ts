@@ -25,7 +25,9 @@ import { Incumbent } from './takeover/incumbent.ts'
 import type { Predecessor } from './takeover/predecessor.ts'
 import type { UpstreamHealth } from './telemetry/metrics.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
+import { agentEntry } from './usage/agent-entry.ts'
 import type { DecisionEntry } from './usage/entry.ts'
+import { toolEntry } from './usage/tool-entry.ts'
 import { UsageRecorder } from './usage/usage-recorder.ts'
 
 export interface ServiceOptions {
@@ -184,11 +186,16 @@ export class Service {
         const level = record.outcome === 'dead' || record.outcome === 'refused' ? 'warn' : 'info'
         log[level]({ ...line, ageMs: ageMs && Math.round(ageMs) }, 'a2a notification')
       },
-      mcpFinished: (record) => this.telemetry.mcp(record),
+      mcpFinished: (record) => {
+        this.telemetry.mcp(record)
+        const entered = toolEntry(record)
+        if (entered) this.#usage.entered(entered)
+      },
       egressFinished: (record) => this.telemetry.egress(record),
       a2aHearers: {
         finished: (record) => {
           this.telemetry.a2a(record)
+          this.#usage.entered(agentEntry(record))
           if (this.gateway.rules.telemetry.accessLog)
             log.info(auditLine(record), record.error === undefined ? 'a2a' : 'a2a failed')
         },

@@ -4,6 +4,7 @@ import { auditLine } from './audit-line.ts'
 const caller = { identity: 'key', subject: 'k1', user: 'ann', listener: 'default' }
 const record = {
   requestId: 'r',
+  status: 200,
   agent: 'planner',
   operation: 'sendMessage',
   binding: 'jsonrpc',

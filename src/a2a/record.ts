@@ -21,6 +21,10 @@ export interface A2aRecord {
   readonly depth: number
   /** The same for all calls of one tree of delegations. */
   readonly root?: string | undefined
+  /** What was delegated with it, by its token's id: what the agent shows where it calls others for it. */
+  readonly delegation?: string | undefined
+  /** The HTTP status that says how it went. */
+  readonly status: number
   readonly skill?: string | undefined
   readonly taskId?: string | undefined
   readonly contextId?: string | undefined

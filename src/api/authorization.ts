@@ -24,6 +24,7 @@ const needed: Readonly<Record<string, KeyRole>> = {
   'chaperone.v1.KeyService/RevokeKey': 'admin',
   'chaperone.v1.KeyService/RotateKey': 'admin',
   'chaperone.v1.UsageService/QueryUsage': 'viewer',
+  'chaperone.v1.UsageService/GetTrace': 'viewer',
   'chaperone.v1.DecisionService/GetDecision': 'viewer',
   'chaperone.v1.DecisionService/ListDecisions': 'viewer',
   'chaperone.v1.DecisionService/Explain': 'viewer',

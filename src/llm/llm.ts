@@ -248,6 +248,8 @@ export class LlmProtocol implements Protocol {
       status: error.status,
       code: error.code ?? error.type,
       rule: error.rule,
+      durationMs: performance.now() - request.arrived,
+      traceparent: request.headers.get('traceparent'),
       revision: this.#context.revision,
     })
     return { type: 'answer', answer: localError(format, error, request.id) }
@@ -262,8 +264,9 @@ function within(identity: Identity, models: ReadonlySet<string> | undefined): Id
   }) as Identity
 }
 
-function callerOf({ kind, subject, user, team, organization, key }: Identity, listener: string): Caller {
-  return { identity: kind, subject, user, team, organization, key, listener }
+function callerOf(identity: Identity, listener: string): Caller {
+  const { kind, subject, user, team, organization, key, delegation } = identity
+  return { identity: kind, subject, user, team, organization, key, listener, work: delegation }
 }
 
 function factsOf({ request, call, caller, identity, json }: Ask, model: string, governance: Governance): Facts {

@@ -140,7 +140,7 @@ function mcpLine(record: McpRecord): object {
 function callerFields(caller: Partial<Caller> | undefined): object {
   // Without identities in the rules there is nothing to tell.
   if (!caller || caller.identity === 'anonymous') return {}
-  const { identity, subject, user, team, organization, key, listener } = caller
+  const { identity, subject, user, team, organization, key, listener, work } = caller
   return {
     identity,
     subject: short(subject),
@@ -149,6 +149,7 @@ function callerFields(caller: Partial<Caller> | undefined): object {
     organization: short(organization),
     key,
     listener,
+    tree: work?.tree,
   }
 }
 

@@ -148,6 +148,7 @@ test('docs/observability.md has every metric, and no other', async () => {
   })
   metrics.mcp({
     requestId: 'r',
+    status: 200,
     endpoint: 'default',
     method: 'tools/call',
     era: 'modern',
@@ -157,6 +158,7 @@ test('docs/observability.md has every metric, and no other', async () => {
   })
   metrics.a2a({
     requestId: 'r1',
+    status: 200,
     agent: 'billing',
     operation: 'sendMessage',
     binding: 'jsonrpc',
@@ -192,6 +194,7 @@ function a2aStream(agent: string, ...states: string[]): void {
   }
   metrics.a2a({
     requestId: 'r2',
+    status: 200,
     agent,
     operation: 'streamMessage',
     binding,

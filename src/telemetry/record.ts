@@ -1,3 +1,4 @@
+import type { Delegated } from '../identity/identity.ts'
 import type { Usage } from '../llm/conversation.ts'
 import type { Cost } from '../llm/prices.ts'
 
@@ -67,6 +68,8 @@ export interface Caller {
   readonly key?: string | undefined
   /** The listener's name in the rules. */
   readonly listener: string
+  /** What it was asked to do by others, where it has shown that. */
+  readonly work?: Delegated | undefined
 }
 
 /** A request that got no further than stage 1. Free of content. */
@@ -80,6 +83,9 @@ export interface RefusalRecord extends Omit<Caller, 'subject'> {
   readonly code: string
   /** The rule that refused, by its path; undefined: the request itself was wrong. */
   readonly rule: string | undefined
+  /** Milliseconds from its arrival on. */
+  readonly durationMs?: number | undefined
+  readonly traceparent?: string | undefined
   /** The model the client asked for, where that is known. */
   readonly requestModel?: string | undefined
   /** The rules that had a part in it before, in the order they were asked. */
@@ -103,6 +109,8 @@ export interface McpRecord {
   readonly name?: string | undefined
   /** The arguments' names with the kinds of their values: what they say is not in the log. */
   readonly arguments?: Readonly<Record<string, string>> | undefined
+  /** The HTTP status that says how it went; 200 where JSON-RPC carries a tool's own failure. */
+  readonly status: number
   /** JSON-RPC's code, where it failed. */
   readonly code?: number | undefined
   /** For programs: `policy_denied`, `unknown_tool`, … */

@@ -110,6 +110,7 @@ test('a collector that never answers does not hold up the end, and rejects nothi
 test('an MCP request is a span of the trace that its client names, by the conventions for MCP', async () => {
   traces.mcp({
     requestId: 'r1',
+    status: 200,
     endpoint: 'default',
     method: 'tools/call',
     era: 'modern',
@@ -145,6 +146,7 @@ test('an MCP request is a span of the trace that its client names, by the conven
 test('a call of an agent is a span of the trace that its client names, with the tree that it is in', async () => {
   traces.a2a({
     requestId: 'r1',
+    status: 200,
     agent: 'billing',
     operation: 'sendMessage',
     binding: 'jsonrpc',

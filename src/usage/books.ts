@@ -1,5 +1,6 @@
 import type { DecisionEntry } from './entry.ts'
 import type { Rollup, UsageQuery, UsageRow } from './rollup.ts'
+import type { TreeCall } from './tree-call.ts'
 
 /** A numbered piece of what one sidecar has to tell: however often it is told, it is counted once. */
 export interface Batch {
@@ -10,6 +11,8 @@ export interface Batch {
   readonly lines: Uint8Array
   /** What they add up to, by day. */
   readonly days: ReadonlyMap<string, Rollup>
+  /** Those of them that are calls of a tree of delegations. */
+  readonly calls: readonly TreeCall[]
 }
 
 /** Where usage and decisions are kept. */
@@ -20,6 +23,11 @@ export interface Books {
   usage(query: UsageQuery): Promise<UsageRow[]>
   /** What was decided about a request, as long as it is kept. */
   decision(requestId: string): Promise<DecisionEntry | undefined>
+  /**
+   * The calls of all trees that an id names.
+   * @param id of a tree, a trace, a task or a request
+   */
+  calls(id: string): Promise<TreeCall[]>
   /** The newest first. */
   decisions(options: { limit: number; refusedOnly?: boolean }): Promise<DecisionEntry[]>
 }

@@ -66,15 +66,20 @@ const mostAttempts = 16
 const mostRules = 40
 const cut = (text: string) => (text.length > longest ? text.slice(0, longest) : text)
 const cutOptional = (text: string | undefined) => (text === undefined ? undefined : cut(text))
-const traceId = /^[0-9a-f]{2}-([0-9a-f]{32})-/
+const traceparent = /^[0-9a-f]{2}-([0-9a-f]{32})-/
 const whole = (value: number | undefined) =>
   value !== undefined && value > 0 ? Math.min(Math.round(value), 1_000_000_000_000_000) : 0
 const some = (rules: readonly string[] | undefined) =>
   rules && rules.length > 0 ? rules.slice(0, mostRules) : undefined
 
+/** The id of the trace that a W3C traceparent names. */
+export function traceIdOf(context: string | undefined): string | undefined {
+  return context === undefined ? undefined : traceparent.exec(context)?.[1]
+}
+
 /** The entry of a finished request. Members without a value are there and undefined: so all entries have one shape. */
 export function finishedEntry(record: RequestRecord): UsageEntry {
-  const { requestId, operation, caller, usage, status, cost, traceparent, attempts, requestModel } = record
+  const { requestId, operation, caller, usage, status, cost, attempts, requestModel } = record
   // Behind a pattern the name that was asked for says more; what nobody answered to may be anything.
   const model = cut(record.model.endsWith('*') && status === 200 ? requestModel : record.model)
   const tried: string[] = []
@@ -110,7 +115,7 @@ export function finishedEntry(record: RequestRecord): UsageEntry {
     reasoning: whole(usage?.reasoning),
     nanoUsd: whole(cost && cost.usd * 1_000_000_000),
     estimated: usage?.estimated ? true : undefined,
-    traceId: traceparent === undefined ? undefined : traceId.exec(traceparent)?.[1],
+    traceId: traceIdOf(record.traceparent),
   }
 }
 

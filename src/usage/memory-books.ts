@@ -13,6 +13,7 @@ import {
   type UsageQuery,
   type UsageRow,
 } from './rollup.ts'
+import { idsOf, mostCalls, type TreeCall } from './tree-call.ts'
 
 /** Of the last decisions, so much text is kept: some 20,000 of them. */
 const mostBytes = 10 * 1024 * 1024
@@ -26,16 +27,25 @@ export class MemoryBooks implements Books {
   /** Decisions are rarely asked for: until then they are the text that came. */
   readonly #lines: Uint8Array[] = []
   #bytes = 0
+  readonly #calls: TreeCall[] = []
   readonly #last = new Map<string, number>()
 
-  write({ sidecar, sequence, lines, days }: Batch): Promise<void> {
+  write({ sidecar, sequence, lines, days, calls }: Batch): Promise<void> {
     if (sequence <= (this.#last.get(sidecar) ?? 0)) return Promise.resolve()
     this.#last.set(sidecar, sequence)
     this.#lines.push(lines)
     this.#bytes += lines.length
     while (this.#bytes > mostBytes && this.#lines.length > 1) this.#bytes -= this.#lines.shift()!.length
     for (const [day, rollup] of days) this.#add(day, rollup)
+    this.#calls.push(...calls)
+    if (this.#calls.length > 2 * mostCalls) this.#calls.splice(0, this.#calls.length - mostCalls)
     return Promise.resolve()
+  }
+
+  calls(id: string): Promise<TreeCall[]> {
+    const named = this.#calls.filter((call) => call.tree === id || idsOf(call).includes(id))
+    const trees = new Set(named.map(({ tree }) => tree))
+    return Promise.resolve(this.#calls.filter(({ tree }) => trees.has(tree)))
   }
 
   usage(query: UsageQuery): Promise<UsageRow[]> {

@@ -9,5 +9,11 @@ export function batchOf(records: readonly RequestRecord[]): Batch {
   const entries = records.map(finishedEntry)
   const days = new Map<string, Rollup>()
   for (const entry of entries) addTo(days, entry)
-  return { sidecar: 's', sequence: 1, lines: Buffer.from(entries.map(lineOf).join('')), days }
+  return {
+    sidecar: 's',
+    sequence: 1,
+    lines: Buffer.from(entries.map((entry) => lineOf(entry)).join('')),
+    days,
+    calls: [],
+  }
 }

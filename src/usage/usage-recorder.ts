@@ -2,10 +2,11 @@ import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, stat
 import { join } from 'node:path'
 import type { RefusalRecord, RequestRecord } from '../telemetry/record.ts'
 import type { Batch, Books } from './books.ts'
-import { type Entry, finishedEntry, isUsage, refusedEntry } from './entry.ts'
-import { lineOf, readLine } from './entry-line.ts'
+import { finishedEntry, isUsage, refusedEntry } from './entry.ts'
+import { callIn, lineOf, readLine } from './entry-line.ts'
 import { addTo, type Rollup } from './rollup.ts'
 import { Soon } from './soon.ts'
+import { type Entered, modelCall, refusedModelCall, type TreeCall } from './tree-call.ts'
 
 export interface UsageRecorderOptions {
   books: Books
@@ -33,7 +34,7 @@ interface Segment {
   readonly content?: Content | undefined
 }
 
-type Content = Pick<Batch, 'lines' | 'days'>
+type Content = Pick<Batch, 'lines' | 'days' | 'calls'>
 
 /**
  * Takes finished and refused requests to the books, in numbered batches. Each entry is in a file within `writeMs` of its request's
@@ -44,12 +45,13 @@ export class UsageRecorder {
   #sequence = 1
   /** What was not written yet. */
   #finished: RequestRecord[] = []
-  #refused: Entry[] = []
+  #entered: Entered[] = []
   readonly #writing = new Soon(() => this.#add(), writeMs)
   /** This batch: how many entries it has, what they are as text, and what they add up to. No entry is kept as an object. */
   #count = 0
   #lines: Uint8Array[] = []
   #days = new Map<string, Rollup>()
+  #calls: TreeCall[] = []
   #file: number | undefined
   #waiting: Segment[] = []
   #bytes = 0
@@ -82,7 +84,13 @@ export class UsageRecorder {
   }
 
   refused(record: RefusalRecord): void {
-    this.#refused.push(refusedEntry(record, Date.now()))
+    const now = Date.now()
+    this.entered({ entry: refusedEntry(record, now), call: refusedModelCall(record, now) })
+  }
+
+  /** Takes what no provider was asked for: a refused request, a call of an agent or of a tool. */
+  entered(entered: Entered): void {
+    this.#entered.push(entered)
     this.#writing.ask()
   }
 
@@ -98,16 +106,21 @@ export class UsageRecorder {
 
   #add(): void {
     let text = ''
-    for (const entry of this.#refused) text += lineOf(entry)
+    for (const { entry, call } of this.#entered) {
+      if (call) this.#calls.push(call)
+      text += lineOf(entry, call)
+    }
     for (const record of this.#finished) {
       const entry = finishedEntry(record)
+      const call = record.caller?.work && modelCall(record, entry)
       addTo(this.#days, entry)
-      text += lineOf(entry)
+      if (call) this.#calls.push(call)
+      text += lineOf(entry, call)
     }
     const lines = Buffer.from(text)
     const first = this.#count === 0
-    this.#count += this.#refused.length + this.#finished.length
-    this.#refused = []
+    this.#count += this.#entered.length + this.#finished.length
+    this.#entered = []
     this.#finished = []
     this.#lines.push(lines)
     this.#write(lines, first)
@@ -145,11 +158,12 @@ export class UsageRecorder {
     const file = written && directory !== undefined ? join(directory, fileName(sidecar, sequence)) : undefined
     // While the books are away, what is on disk need not be in memory as well.
     const keep = file === undefined || this.#waiting.length < 4
-    const content = keep ? { lines: Buffer.concat(this.#lines), days: this.#days } : undefined
+    const content = keep ? { lines: Buffer.concat(this.#lines), days: this.#days, calls: this.#calls } : undefined
     this.#waiting.push({ sidecar, sequence, file, content })
     this.#count = 0
     this.#lines = []
     this.#days = new Map()
+    this.#calls = []
     this.#bound()
   }
 
@@ -207,12 +221,15 @@ const fileName = (sidecar: string, sequence: number) => `${sidecar}.${String(seq
 /** What a file holds; a line that was cut off by a crash is none. */
 function readSegment(file: string): Content {
   const days = new Map<string, Rollup>()
+  const calls: TreeCall[] = []
   let text = ''
   for (const line of readFileSync(file, 'utf8').split('\n')) {
     const entry = readLine(line)
     if (!entry) continue
     if (isUsage(entry)) addTo(days, entry)
+    const call = callIn(line)
+    if (call) calls.push(call)
     text += `${line}\n`
   }
-  return { lines: Buffer.from(text), days }
+  return { lines: Buffer.from(text), days, calls }
 }

@@ -2,8 +2,10 @@ import type { Identity } from '../../identity/identity.ts'
 import type { JsonObject } from '../../json.ts'
 import type { Caller } from '../../telemetry/record.ts'
 import type { A2aCall, A2aRefusal } from '../call.ts'
+import { delegated } from '../delegation/rights.ts'
 import type { Standing } from '../delegation/standing.ts'
-import type { Tree } from '../delegation/tree.ts'
+import { inTree, type Tree } from '../delegation/tree.ts'
+import { spelling } from '../error-kinds.ts'
 import type { A2aError } from '../errors.ts'
 import type { A2aOperation, Wire } from '../operations.ts'
 import type { A2aRecord, A2aStreamChange } from '../record.ts'
@@ -108,6 +110,9 @@ export class Account {
     this.#told = true
     if (this.#events !== undefined) this.#changed(this.#state ?? '', undefined)
     const { requestId, identity, listener, arrived } = this.#asker
+    const { parent } = this.standing ?? {}
+    const known = parent ? delegated(identity, parent) : identity
+    const work = (this.tree ? inTree(known, this.tree) : known).delegation
     const durationMs = performance.now() - arrived
     const call = this.#call.type === 'call' ? this.#call : undefined
     this.#hearers.finished({
@@ -117,10 +122,12 @@ export class Account {
       binding: this.#call.binding,
       version: this.#call.version,
       via: this.via && { binding: this.via.binding, version: this.via.version },
-      caller: { ...callerOf(identity), listener },
+      caller: { ...callerOf(identity), listener, work },
       from: this.standing?.agent,
-      depth: this.standing?.parent?.actors.length ?? 0,
-      root: this.standing?.parent?.root,
+      depth: parent?.actors.length ?? 0,
+      root: work?.tree,
+      delegation: this.delegation,
+      status: error ? spelling[error.kind].http : aborted ? 499 : 200,
       skill: call?.skill?.slice(0, 200),
       taskId: this.#taskId?.slice(0, 200),
       contextId: this.#contextId?.slice(0, 200),
@@ -163,6 +170,7 @@ export function refusalRecord(
     depth: 0,
     error: kind,
     rule,
+    status: spelling[kind].http,
     aborted: false,
     startMs: Date.now() - durationMs,
     durationMs,

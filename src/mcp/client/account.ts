@@ -13,6 +13,7 @@ export function account(context: McpContext, incoming: Incoming, era: 'legacy' |
   const finish = (outcome: {
     code?: number
     reason?: string
+    status?: number
     rule?: string | undefined
     server?: string
     name?: string
@@ -20,7 +21,7 @@ export function account(context: McpContext, incoming: Incoming, era: 'legacy' |
     if (told) return
     told = true
     const { requestId, endpoint, identity, listener, arrived, trace } = incoming
-    const { kind, subject, user, team, organization, key } = identity
+    const { kind, subject, user, team, organization, key, delegation } = identity
     const args = routed?.params.arguments
     const durationMs = performance.now() - arrived
     context.finished({
@@ -28,7 +29,8 @@ export function account(context: McpContext, incoming: Incoming, era: 'legacy' |
       endpoint: endpoint.name,
       method: method.slice(0, 100),
       era,
-      caller: { identity: kind, subject, user, team, organization, key, listener },
+      caller: { identity: kind, subject, user, team, organization, key, listener, work: delegation },
+      status: 200,
       ...(routed && { server: routed.server.name, ...(routed.name !== '' && { name: routed.name }) }),
       ...(isObject(args) && { arguments: redacted(args) }),
       ...(toolError !== undefined && { toolError }),
@@ -51,6 +53,7 @@ export function account(context: McpContext, incoming: Incoming, era: 'legacy' |
     failed(reason: string, code?: number, error?: unknown): void {
       finish({
         reason,
+        status: error instanceof McpError ? error.status : reason === 'client_gone' ? 499 : 502,
         ...(code !== undefined && { code }),
         ...(error instanceof McpError && { rule: error.rule, ...(!routed && error.target) }),
       })
