@@ -1,6 +1,10 @@
-import { readFileSync } from 'node:fs'
+import { createHash, generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { ClientFactory, ClientFactoryOptions } from '@a2a-js/sdk/client'
 import { GrpcTransportFactory } from '@a2a-js/sdk/client/grpc'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { spelling } from '../src/a2a/error-kinds.ts'
@@ -8,7 +12,9 @@ import type { RulesInput } from '../src/config/schema.ts'
 import { startAgent } from './a2a/agent.ts'
 import { grpcCall } from './a2a/grpc-call.ts'
 import { message } from './a2a/message.ts'
-import { startGateway } from './gateway.ts'
+import { startReceiver } from './a2a/receiver.ts'
+import { eventually, startGateway } from './gateway.ts'
+import { freePort } from './harness.ts'
 
 const page = readFileSync('docs/a2a.md', 'utf8')
 
@@ -85,4 +91,66 @@ test('docs/a2a.md has the codes of the gateway’s own errors', () => {
     return codes.split(',').map((code, index) => [Number(code), Number(status[index])])
   })
   expect(pairs.sort()).toEqual(own.map(({ code, http }) => [code, http]).sort())
+})
+
+test('docs/a2a.md: notifications are delivered, signed, by the configuration of the page', async () => {
+  const [, text] = /^## Notifications$.*?^```yaml\n(.*?)^```$/ms.exec(page)!
+  const directory = mkdtempSync(join(tmpdir(), 'chaperone-docs-'))
+  const keyFile = join(directory, 'key.pem')
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  writeFileSync(keyFile, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  process.env.CHAPERONE_PUSH_KEY = Buffer.alloc(32, 5).toString('base64')
+  const [planner, receiver] = await Promise.all([startAgent(undefined, undefined, undefined, true), startReceiver()])
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const rules = parse(text!) as RulesInput
+  const { a2a } = rules
+  // The page's rules as they are, but for where everything lives.
+  Object.assign(a2a!.signer!, { keyFile })
+  Object.assign(a2a!.agents!.planner!, { url: planner.url })
+  const here = { hosts: ['127.0.0.1'], schemes: ['http'], ports: [receiver.port], networks: ['127.0.0.1/32'] }
+  Object.assign(a2a!.push!, { publicUrl: url, ...here })
+  const gateway = await startGateway({ ...rules, listeners: { default: { port } } })
+  try {
+    const send = async (config: object) => {
+      const before = receiver.got.length
+      await fetch(`${url}/a2a/planner`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'a2a-version': '1.0' },
+        body: JSON.stringify({
+          ...{ jsonrpc: '2.0', id: 1, method: 'SendMessage' },
+          params: {
+            message: { messageId: `m${before}`, role: 'ROLE_USER', parts: [{ text: 'hi' }] },
+            configuration: { taskPushNotificationConfig: { url: `${receiver.url}/hook`, ...config } },
+          },
+        }),
+      })
+      await eventually(() => expect(receiver.got).toHaveLength(before + 5))
+      return receiver.got.at(-1)!
+    }
+    const { headers, text: body } = await send({})
+    expect(headers.authorization).toBe(`Bearer ${String(headers['chaperone-notification'])}`)
+    const keys = createRemoteJWKSet(new URL(`${url}/.well-known/jwks.json`))
+    const { payload } = await jwtVerify(String(headers['chaperone-notification']), keys, {
+      ...{ typ: 'a2a-notification+jwt', issuer: a2a!.baseUrl!, audience: `${receiver.url}/hook` },
+      requiredClaims: ['iat', 'exp', 'jti', 'taskId'],
+    })
+    expect(payload.jti).toBe(headers['idempotency-key'])
+    expect(payload.request_body_sha256).toBe(createHash('sha256').update(body).digest('hex'))
+    // What a client wants to be shown itself stays where it wants it.
+    const own = await send({ authentication: { scheme: 'Basic', credentials: 'abc=' } })
+    expect(own.headers.authorization).toBe('Basic abc=')
+    expect(own.headers['chaperone-notification']).toMatch(/^eyJ/)
+  } finally {
+    await gateway.stop()
+    await Promise.all([planner.close(), receiver.close()])
+    delete process.env.CHAPERONE_PUSH_KEY
+    rmSync(directory, { recursive: true, force: true })
+  }
+}, 60_000)
+
+test('docs/a2a.md has the headers that notifications come with', () => {
+  const dispatch = readFileSync('src/a2a/push/dispatch.ts', 'utf8')
+  for (const [, name] of page.matchAll(/^\| `([a-z-]+)` \| (?:the same|with `sign`)/gm))
+    expect(dispatch).toContain(`'${name}'`)
 })

@@ -73,11 +73,9 @@ export class Relay {
     const { push, agents } = rules.a2a
     const { store, owners, secrets, notified } = this.#options
     const given = readSealKeys(push.keys, 'a2a.push.keys', (reference) => secrets.resolve(reference))
-    const keys = [...given, ...this.#ownKeys()]
-    if (keys.length === 0) {
-      this.#complain()
+    const keys = [...given, ...this.#ownKeys(given)]
+    if (keys.length === 0)
       return { callbacks: noCallbacks(), receiver: undefined, activate: () => this.#use(undefined, undefined) }
-    }
     if (push.sign && !rules.signer) throw new RangeError('a2a.push.sign: needs a2a.signer')
     const box = new Box(keys)
     const check = targetCheckOf(push)
@@ -122,19 +120,20 @@ export class Relay {
     await Promise.all([this.#poster, ...this.#old].map((poster) => poster?.close()))
   }
 
-  #ownKeys(): readonly SealKey[] {
+  /** Keys of this machine's own. Without any key nobody can be notified; that is no reason not to start, and operators are told once. */
+  #ownKeys(given: readonly SealKey[]): readonly SealKey[] {
+    let cause: unknown
     try {
-      return this.#options.keys()
+      const own = this.#options.keys()
+      if (own.length + given.length > 0) return own
     } catch (error) {
-      throw new RangeError(`a2a.push: ${(error as Error).message}`, { cause: error })
+      cause = error
     }
-  }
-
-  /** Says once that operators have something to do. */
-  #complain(): void {
-    if (!this.#complained)
-      this.#options.report(new Error('Nobody is notified of tasks: with Redis, a2a.push needs `keys`, or `mode: off`'))
-    this.#complained = true
+    if (given.length === 0 && !this.#complained) {
+      this.#options.report(new Error('Nobody is notified of tasks: a2a.push needs `keys`, or `mode: off`', { cause }))
+      this.#complained = true
+    }
+    return []
   }
 
   #use(poster: Poster | undefined, rules: Parameters<Courier['use']>[0]): void {
