@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startAgent, type TestAgent } from './a2a/agent.ts'
+import { grpcCall } from './a2a/grpc-call.ts'
 import { type Receiver, startReceiver } from './a2a/receiver.ts'
 import { eventually, startGateway, type TestGateway } from './gateway.ts'
 import { freePort } from './harness.ts'
@@ -228,6 +229,26 @@ describe('a client', () => {
       expect(gone.error?.code).toBe(-32001)
     },
   )
+
+  test.each<Version>(['1.0', '0.3'])('of gRPC %s sets, lists and deletes its own configs too', async (version) => {
+    const taskId = (await send(version, 'hang')).result as { task?: { id: string }; id: string }
+    const id = (taskId.task ?? taskId).id
+    const grpc = (operation: 'setPushConfig' | 'listPushConfigs' | 'deletePushConfig', json: object) =>
+      grpcCall(gateway.url, { operation, version, json }, { 'chaperone-agent': 'planner' })
+    const config = { id: 'mine', url: hook, token: 'my-token' }
+    const name = `tasks/${id}/pushNotificationConfigs/mine`
+    const legacy = { name, pushNotificationConfig: config }
+    const shown = version === '1.0' ? { taskId: id, ...config } : legacy
+    const setting = version === '1.0' ? shown : { parent: `tasks/${id}`, configId: 'mine', config: legacy }
+    expect(await grpc('setPushConfig', setting)).toMatchObject({ status: 0, messages: [shown] })
+    const listed = await grpc('listPushConfigs', version === '1.0' ? { taskId: id } : { parent: `tasks/${id}` })
+    expect(listed).toMatchObject({ status: 0, messages: [{ configs: [shown] }] })
+    await call('1.0', 'CancelTask', { id })
+    await eventually(() => expect(got().at(-1)?.text).toMatch(/cancel/i))
+    expect(got().at(-1)!.headers['content-type']).toBe(version === '1.0' ? 'application/a2a+json' : 'application/json')
+    expect((await grpc('deletePushConfig', version === '1.0' ? { taskId: id, id: 'mine' } : { name })).status).toBe(0)
+    expect(await agents(id)).toEqual([])
+  })
 
   test('sees nothing of another’s', async () => {
     const { result } = await send('1.0', 'hang', { url: hook, id: 'hers', token: 't' }, { key: alice })
