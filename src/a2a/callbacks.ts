@@ -10,7 +10,7 @@ import { type TargetCheck, TargetError } from './push/target.ts'
 /** A call that is about callbacks, and whose it is. Its task is known to be the caller's. */
 export interface CallbackWanted {
   readonly call: A2aCall
-  /** As `callerKey` spells it. */
+  /** As `ownerKey` spells it. */
   readonly owner: string
   readonly asker: Asker
 }

@@ -17,6 +17,8 @@ export interface Wanted {
   readonly skill: string
   /** How many delegations lie before it. */
   readonly depth: number
+  /** The agent that calls, by its name in the rules. */
+  readonly from: string | undefined
 }
 
 /** What a call takes of the limits; it must be given back. */
@@ -94,7 +96,7 @@ function notAdmitted(refusal: Refusal): A2aError {
   return new A2aError(what, refusalText(refusal), { rule: rulePath(refusal), headers: [...headers, ...waits] })
 }
 
-function factsOf(governance: Governance, asker: Asker, { agent, operation, skill, depth }: Wanted): Facts {
+function factsOf(governance: Governance, asker: Asker, { agent, operation, skill, depth, from }: Wanted): Facts {
   const facts: Facts = {
     request: {
       id: asker.requestId,
@@ -109,7 +111,7 @@ function factsOf(governance: Governance, asker: Asker, { agent, operation, skill
     identity: asker.identity,
     model: '',
     parameters: {},
-    agent: { name: agent, skill, depth },
+    agent: { name: agent, skill, depth, from },
     now: new Date(),
     spent: (budget) => governance.spent(budget, facts),
   }

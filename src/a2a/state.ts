@@ -118,6 +118,7 @@ export class A2aState {
       governor,
       delegations,
       owners: this.#owners,
+      taskOwner: a2a.taskOwner,
       trees: new OpenTrees(this.#owners),
       callbacks,
       sampling: rules.telemetry.sampling,
@@ -217,7 +218,13 @@ export class A2aState {
           },
           agentOf: (identity) => delegations.agentOf(identity),
           guards: ({ agent, asker }) =>
-            governor.guards(askerFrom(asker, ''), { agent, operation: 'streamMessage', skill: '', depth: 0 }),
+            governor.guards(askerFrom(asker, ''), {
+              agent,
+              operation: 'streamMessage',
+              skill: '',
+              depth: 0,
+              from: undefined,
+            }),
         })
     }
   }
@@ -253,18 +260,23 @@ function signerOf({ signer }: A2aRule): SigningKey | undefined {
 interface OwnPlaces {
   readonly origin: string | undefined
   readonly ports: readonly number[]
+  /** Hosts of gRPC, with ports or without. */
+  readonly hosts: readonly string[]
 }
 
 function ownPlaces({ a2a, listeners }: Rules): OwnPlaces {
+  const hosts = [a2a.grpcHost, ...Object.values(a2a.agents).map(({ offer }) => offer.grpcHost)]
   return {
     origin: a2a.baseUrl === undefined ? undefined : new URL(a2a.baseUrl).origin,
     ports: Object.values(listeners).map(({ port }) => port),
+    hosts: hosts.filter((host) => host !== undefined),
   }
 }
 
 /** Whether a URL is this gateway's own: it would ask itself for ever. */
-function isOwn({ origin, ports }: OwnPlaces, url: URL): boolean {
+function isOwn({ origin, ports, hosts }: OwnPlaces, url: URL): boolean {
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
   const here = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
-  return url.origin === origin || (here && ports.includes(port))
+  const named = hosts.includes(url.hostname) || hosts.includes(`${url.hostname}:${port}`)
+  return url.origin === origin || named || (here && ports.includes(port))
 }

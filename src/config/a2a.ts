@@ -331,6 +331,12 @@ export const a2a = z
       .describe(
         'Where clients of gRPC reach it, with a port or none, for cards; default: the host and port of the others',
       ),
+    taskOwner: z
+      .enum(['caller', 'user', 'team', 'organization'])
+      .default('caller')
+      .describe(
+        'Whose tasks are: of the identity that began them alone, or of all identities of its user, team or organization. Who has none of these is alone.',
+      ),
     signer: signer
       .optional()
       .describe('Signs cards and delegations. None: cards are unsigned, and a key of this process signs delegations.'),
@@ -352,4 +358,5 @@ export type A2aAgentRule = z.output<typeof agent>
 export type A2aCredentialRule = z.output<typeof credential>
 export type A2aDelegationRule = z.output<typeof delegation>
 export type A2aTreeRule = z.output<typeof tree>
+export type A2aTaskOwner = A2aRule['taskOwner']
 export type A2aPushRule = z.output<typeof push>

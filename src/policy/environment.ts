@@ -95,10 +95,12 @@ class AgentView {
   readonly name: string
   readonly skill: string
   readonly depth: bigint
+  readonly from: string
   constructor(agent: AgentFacts | undefined) {
     this.name = agent?.name ?? ''
     this.skill = agent?.skill ?? ''
     this.depth = BigInt(agent?.depth ?? 0)
+    this.from = agent?.from ?? ''
   }
 }
 
@@ -168,7 +170,7 @@ export const environment = new Environment({
     ctor: ToolView,
     fields: { server: 'string', name: 'string', arguments: 'map<string, dyn>', destructive: 'bool', readOnly: 'bool' },
   })
-  .registerType('Agent', { ctor: AgentView, fields: { name: 'string', skill: 'string', depth: 'int' } })
+  .registerType('Agent', { ctor: AgentView, fields: { name: 'string', skill: 'string', depth: 'int', from: 'string' } })
   .registerVariable('request', 'Request')
   .registerVariable('identity', 'Identity')
   .registerVariable('model', 'string')

@@ -48,4 +48,6 @@ export interface AgentFacts {
   readonly skill: string
   /** How many delegations lie before this one. */
   readonly depth: number
+  /** The agent that calls, by its name in the rules; absent: the caller is none of them. */
+  readonly from?: string | undefined
 }

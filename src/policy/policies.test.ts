@@ -66,6 +66,7 @@ test.each([
   ['!has(parameters.tools)', true],
   ['tool.server == "github" && tool.arguments.repo == "x"', true],
   ['agent.name == "coder" && agent.depth < 3', true],
+  ['agent.from == "planner"', true],
   ['now.getHours("Europe/Berlin") == 9', true],
   ['spent["month"] > 0.5 && spent.month < 1.0', true],
 ])('%s', (source, expected) => {
@@ -73,7 +74,7 @@ test.each([
     identity: { kind: 'jwt', subject: 'a12', user: 'ann', claims: { groups: ['admins'] } },
     parameters: { temperature: 1.7 },
     tool: { server: 'github', name: 'search', arguments: { repo: 'x' } },
-    agent: { name: 'coder', skill: 's', depth: 2 },
+    agent: { name: 'coder', skill: 's', depth: 2, from: 'planner' },
     now: new Date('2026-01-15T08:30:00Z'),
     spent: { month: 0.7 },
   })

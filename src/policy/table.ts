@@ -14,7 +14,12 @@ const tool = z.strictObject({
   destructive: z.boolean().default(false),
   readOnly: z.boolean().default(false),
 })
-const agent = z.strictObject({ name: z.string(), skill: z.string().default(''), depth: z.int().min(0).default(0) })
+const agent = z.strictObject({
+  name: z.string(),
+  skill: z.string().default(''),
+  depth: z.int().min(0).default(0),
+  from: z.string().optional(),
+})
 
 export const tableCase = z
   .strictObject({

@@ -142,7 +142,8 @@ const notTaken = (agent: string) =>
 /** What went wrong, as the caller is told of it. gRPC's status can say at the very end that credentials were not taken. */
 function told({ name }: Agent, timer: Deadline, error: unknown): A2aError {
   const known = timer.asA2a(error)
-  return known.kind === 'unauthenticated' ? notTaken(name) : known
+  // What has a rule is the gateway's own word.
+  return known.kind === 'unauthenticated' && known.rule === undefined ? notTaken(name) : known
 }
 
 async function* eventsOf(

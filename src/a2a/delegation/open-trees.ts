@@ -16,7 +16,7 @@ export class OpenTrees {
   }
 
   /**
-   * @param owner as `callerKey` spells it
+   * @param owner as `ownerKey` spells it
    * @returns undefined where the task is not the owner's, or began no tree
    * @throws {A2aError} where it cannot be told
    */

@@ -10,13 +10,14 @@ import { type A2aCall, type A2aRefusal, classify } from '../call.ts'
 import { type CallbackCourse, concernsCallbacks } from '../callbacks.ts'
 import { delegated } from '../delegation/rights.ts'
 import { newContext, showDelegation, traceIdOf } from '../delegation/shown.ts'
-import { callerKey, type Passage, type Standing } from '../delegation/standing.ts'
+import type { Passage, Standing } from '../delegation/standing.ts'
 import { budgetHeader, inTree, type Tree } from '../delegation/tree.ts'
 import { A2aError, invalidParams } from '../errors.ts'
 import type { Wanted } from '../governed.ts'
 import { readTimeout } from '../grpc/timeout.ts'
 import { guardEvents, guardParams, guardResult } from '../guarded/guarded.ts'
 import { TaskGuard } from '../tasks/guard.ts'
+import { ownerKey } from '../tasks/owner-key.ts'
 import { Account, type Asker } from './account.ts'
 import type { Cards } from './cards.ts'
 import type { A2aContext, Offered } from './context.ts'
@@ -134,6 +135,7 @@ export class Calls {
       operation: call.operation,
       skill: call.skill ?? '',
       depth: standing.parent?.actors.length ?? 0,
+      from: standing.agent,
     }
     governor.judge(known, wanted)
     const passage = delegations.passage(incoming.identity, standing, agent.name, () => governor.facts(known, wanted))
@@ -170,9 +172,11 @@ export class Calls {
     headers: ReadonlyMap<string, string>,
   ): Promise<Tree | undefined> {
     if (operation !== 'sendMessage' && operation !== 'streamMessage') return undefined
-    const { delegations, trees } = this.#context
+    const { delegations, trees, taskOwner } = this.#context
     const open =
-      standing.parent || taskId === undefined ? undefined : await trees.find(agent, taskId, callerKey(identity))
+      standing.parent || taskId === undefined
+        ? undefined
+        : await trees.find(agent, taskId, ownerKey(identity, taskOwner))
     return delegations.treeOf(identity, standing, headers.get(budgetHeader), open)
   }
 
@@ -184,7 +188,7 @@ export class Calls {
     course: Course,
   ): Promise<void> {
     const { agent } = offered
-    const owner = callerKey(incoming.identity)
+    const owner = ownerKey(incoming.identity, this.#context.taskOwner)
     const guard = new TaskGuard(this.#context.owners, agent.name, owner)
     await guard.mayAsk(call)
     if (!concernsCallbacks(call)) return this.#exchange(incoming, offered, call, headers, course, guard, undefined)
@@ -238,7 +242,7 @@ export class Calls {
       const { begun } = account
       if (tree && begun !== undefined && !kept) {
         kept = true
-        await this.#context.trees.keep(agent.name, begun, callerKey(incoming.identity), tree)
+        await this.#context.trees.keep(agent.name, begun, ownerKey(incoming.identity, this.#context.taskOwner), tree)
       }
       if (call.operation === 'getExtendedCard')
         return this.#cards.extended(incoming, offered, value, incoming.base, incoming.place)

@@ -120,8 +120,10 @@ export class Cards {
   }
 
   #maySee(asker: Asker, agent: string, skill: string): boolean {
-    const wanted: Wanted = { agent, operation: 'sendMessage', skill, depth: 0 }
-    return this.#context.governor.maySee(asker, wanted)
+    const { governor, delegations } = this.#context
+    const from = delegations.agentOf(asker.identity)
+    const wanted: Wanted = { agent, operation: 'sendMessage', skill, depth: 0, from }
+    return governor.maySee(asker, wanted)
   }
 }
 

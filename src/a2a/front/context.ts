@@ -1,3 +1,4 @@
+import type { A2aTaskOwner } from '../../config/a2a.ts'
 import type { ServerCredentials } from '../../mcp/oauth/server-credentials.ts'
 import type { Facts } from '../../policy/facts.ts'
 import type { Agent } from '../agent/agent.ts'
@@ -14,6 +15,8 @@ export interface A2aContext {
   readonly governor: Governor
   readonly delegations: Delegations<Facts>
   readonly owners: Owners
+  /** Who shares the tasks of a caller. */
+  readonly taskOwner: A2aTaskOwner
   readonly trees: OpenTrees
   readonly callbacks: Callbacks
   /** The share of traces that begin here which are recorded, 0 to 1. */

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { GuardDenied, type GuardSession } from '../../guards/guards.ts'
 import type { JsonObject } from '../../json.ts'
 import { guardEvents, guardParams, guardResult } from './guarded.ts'
@@ -50,6 +50,37 @@ test('a message: texts and data, and nothing else of it', async () => {
   })
   const params = { id: 'secret' }
   expect(await guardParams(session, params)).toBe(params)
+})
+
+describe('a file', () => {
+  const base64 = (text: string | Uint8Array) => Buffer.from(text).toString('base64')
+  const guarded = async (part: JsonObject) => {
+    const { message } = (await guardParams(session, { message: { parts: [part] } })) as {
+      message: { parts: [{ raw: string }] }
+    }
+    return message.parts[0].raw
+  }
+
+  test.each([
+    undefined,
+    'text/plain',
+    'text/csv; charset=utf-8',
+    'application/json',
+    'application/ld+json',
+    'application/yaml',
+  ])('that is text is looked at like one: %s', async (mediaType) => {
+    const part = { raw: base64('a secret ä'), ...(mediaType !== undefined && { mediaType }) }
+    expect(await guarded(part)).toBe(base64('a ###### ä'))
+    await expect(guarded({ ...part, raw: base64('a bomb') })).rejects.toMatchObject({ kind: 'permissionDenied' })
+  })
+
+  test('that is none goes on as it is', async () => {
+    const bytes = base64(Buffer.concat([Buffer.from([0xff, 0xd8]), Buffer.from('secret')]))
+    for (const mediaType of [undefined, 'text/plain', 'image/jpeg'])
+      expect(await guarded({ raw: bytes, ...(mediaType !== undefined && { mediaType }) })).toBe(bytes)
+    const picture = { raw: base64('secret'), mediaType: 'image/svg' }
+    expect(await guarded(picture)).toBe(picture.raw)
+  })
 })
 
 test('what is not let through is the caller’s error, with the guard that said so', async () => {

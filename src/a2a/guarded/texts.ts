@@ -1,6 +1,6 @@
 import { isObject, type JsonObject } from '../../json.ts'
 
-/** The texts of messages, artifacts and tasks in the neutral form: what guards look at. Files and their names are none. */
+/** The texts of messages, artifacts and tasks in the neutral form: what guards look at. A file is one if it says that it is text, or says nothing and is. */
 
 /** Gives what stands in a text's place. Called in the order of the texts, the same each time. */
 export type Replace = (text: string) => string
@@ -13,7 +13,25 @@ export function mapParts(value: unknown, replace: Replace): unknown {
 
 function mapPart(part: JsonObject, replace: Replace): JsonObject {
   if (typeof part.text === 'string') return { ...part, text: replace(part.text) }
+  if (typeof part.raw === 'string') return mapFile(part, part.raw, replace)
   return part.data === undefined ? part : { ...part, data: mapData(part.data, replace) }
+}
+
+const textual = /^(?:text\/|application\/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|x-ndjson|javascript|sql)(?:;|\s*$))/i
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** What could as well have been sent as a text. @param raw in Base64 */
+function mapFile(part: JsonObject, raw: string, replace: Replace): JsonObject {
+  const { mediaType } = part
+  if (mediaType !== undefined && !textual.test(String(mediaType))) return part
+  let text: string
+  try {
+    text = utf8.decode(Buffer.from(raw, 'base64'))
+  } catch {
+    return part
+  }
+  const changed = replace(text)
+  return changed === text ? part : { ...part, raw: Buffer.from(changed, 'utf8').toString('base64') }
 }
 
 /** Every text in data; its names are the protocol of whoever made it. Depth is bounded where it was read. */

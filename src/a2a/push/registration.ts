@@ -9,7 +9,7 @@ import type { A2aVersion } from '../operations.ts'
 export interface Registration {
   /** The agent's name in the rules. */
   readonly agent: string
-  /** Whose it is, as `callerKey` spells it. */
+  /** Whose it is, as `ownerKey` spells it. */
   readonly owner: string
   /** What the client calls it. */
   readonly config: string

@@ -11,7 +11,7 @@ export class TaskGuard {
   /** Known to be the caller's, so that a stream of many events asks once. */
   readonly #own = new Set<string>()
 
-  /** @param owner the caller, as `callerKey` spells it */
+  /** @param owner the caller, as `ownerKey` spells it */
   constructor(owners: Owners, agent: string, owner: string) {
     this.#owners = owners
     this.#agent = agent

@@ -10,7 +10,7 @@ export interface Owners {
   /**
    * Notes an owner where there is none.
    * @param agent its name in the rules
-   * @param owner as `callerKey` spells it
+   * @param owner as `ownerKey` spells it
    * @returns who it belongs to now
    */
   claim(agent: string, kind: OwnedKind, id: string, owner: string): Promise<string>
