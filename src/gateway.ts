@@ -282,7 +282,7 @@ export class Gateway {
         llm: protocol,
         mcp: mcpTopology(rules.mcp).responds ? mcp.protocol : undefined,
         a2a: agents?.protocol,
-        http: new HttpProtocol(governance),
+        http: new HttpProtocol(governance, rules.http.routes),
         mounts: mountsOf(rules),
         egress: egress.protocol,
       }),

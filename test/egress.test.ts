@@ -277,14 +277,19 @@ describe('models', () => {
     secure.destroy()
   })
 
-  test('for a name that is not known there is no certificate', async () => {
-    const socket = connect(Number(new URL(proxy).port), '127.0.0.1')
-    socket.write('CONNECT api.mistral.ai:443 HTTP/1.1\r\nhost: api.mistral.ai:443\r\n\r\n')
-    await new Promise((resolve) => socket.once('data', resolve))
-    const secure = connectTls({ socket, servername: 'bank.example.com', rejectUnauthorized: false })
-    await expect(
-      new Promise((resolve, reject) => secure.once('secureConnect', resolve).once('error', reject)),
-    ).rejects.toThrow()
+  test('for a name that is not known there is no certificate, and nothing is kept of it', async () => {
+    const active = () => gateway.envoy.admin('/stats?filter=on_demand_secret.cert_active')
+    const before = await active()
+    for (let count = 0; count < 3; count++) {
+      const socket = connect(Number(new URL(proxy).port), '127.0.0.1')
+      socket.write('CONNECT api.mistral.ai:443 HTTP/1.1\r\nhost: api.mistral.ai:443\r\n\r\n')
+      await new Promise((resolve) => socket.once('data', resolve))
+      const secure = connectTls({ socket, servername: `bank-${count}.example.com`, rejectUnauthorized: false })
+      await expect(
+        new Promise((resolve, reject) => secure.once('secureConnect', resolve).once('error', reject)),
+      ).rejects.toThrow()
+    }
+    expect(await active()).toEqual(before)
   })
 })
 
@@ -432,6 +437,8 @@ describe('who asks', () => {
     expect(answer.status).toBe(200)
     const record = await gateway.recordOf(answer.headers.get('x-request-id')!)
     expect(record.caller).toMatchObject({ identity: 'key', team: 'research', listener: 'keyed' })
+    // Nothing of the tunnel goes to the provider.
+    expect(JSON.stringify(shown.at(-1))).not.toContain('x-chaperone')
     const denied = await through(keyed, sales)('https://api.openai.com/v1/chat/completions', chat('gpt-big'))
     expect(await denied.json()).toMatchObject({ error: { code: 'policy_denied' } })
   })

@@ -25,10 +25,12 @@ beforeAll(async () => {
       },
     },
     limits: { few: { requests: 3, per: 'day', by: ['user'], when: 'request.path == "/governed/limited"' } },
+    budgets: { dear: { usd: 0.004, per: 'day', by: ['user'], when: 'request.operation == "http/dear"' } },
     http: {
       services: { a: { url: a.url } },
       routes: [
         { name: 'governed', match: { prefix: '/governed' }, service: 'a', governed: true },
+        { name: 'dear', match: { prefix: '/dear' }, service: 'a', governed: true, costUsd: 0.002 },
         { name: 'open', match: { prefix: '/open' }, service: 'a' },
       ],
     },
@@ -96,6 +98,14 @@ test('limits that all gateways share', async () => {
   const answer = await get('/governed/limited', { headers: { 'x-chaperone-key': key } })
   expect(answer.json()).toMatchObject({ error: { code: 'rate_limit_exceeded', rule: 'limits.few' } })
   expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0)
+})
+
+test('budgets, by what the route says that a request costs', async () => {
+  const status = async (who: string) => (await get('/dear', { headers: { 'x-chaperone-key': who } })).status
+  expect([await status(key), await status(key), await status(key)]).toEqual([200, 200, 402])
+  expect(await status(other)).toBe(200)
+  const answer = await get('/dear', { headers: { 'x-chaperone-key': key } })
+  expect(answer.json()).toMatchObject({ error: { code: 'budget_exceeded', rule: 'budgets.dear' } })
 })
 
 test('bodies are not held for the service: they may be larger than the listener’s limit', async () => {

@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { connect } from 'node:http2'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventually, startGateway, type TestGateway } from './gateway.ts'
 import { freePort } from './harness.ts'
@@ -511,6 +512,25 @@ function upgrade(path: string): Promise<string | number> {
 test('WebSockets are let through where the rules say so', async () => {
   expect(await upgrade('/socket')).toBe('hello')
   expect(await upgrade('/exact')).toBe(403)
+})
+
+test('and over HTTP/2 (RFC 8441)', async () => {
+  const session = connect(gateway.url)
+  await new Promise<void>((resolve) => session.once('remoteSettings', () => resolve()))
+  expect(session.remoteSettings.enableConnectProtocol).toBe(true)
+  const open = (path: string) =>
+    new Promise<string | number>((resolve, reject) => {
+      const stream = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': path })
+      stream.on('error', reject)
+      stream.on('response', ({ ':status': status }) => {
+        if (status !== 200) return resolve(Number(status))
+        stream.write('hello')
+        stream.once('data', (data) => resolve(String(data)))
+      })
+    })
+  expect(await open('/socket')).toBe('hello')
+  expect(await open('/exact')).toBe(403)
+  session.destroy()
 })
 
 test('the service decides about none of it', async () => {

@@ -48,6 +48,11 @@ test.each([
     'routes: [{ name: r, service: a, mirror: [{ service: x }] }]',
     'routes[0].mirror[0].service: there is no service "x"',
   ],
+  [
+    'a cost that nobody counts',
+    'routes: [{ name: r, service: a, costUsd: 1 }]',
+    'routes[0].costUsd: goes with governed: true only',
+  ],
   ['no goal', 'routes: [{ name: r }]', 'routes[0]: needs exactly one of service, services, redirect, respond and ai'],
   ['two goals', 'routes: [{ name: r, service: a, respond: {} }]', 'routes[0]: needs exactly one of'],
   [

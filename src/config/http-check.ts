@@ -163,6 +163,7 @@ function contents({ http, listeners }: Rules, route: HttpRouteRule, at: Path): F
       add('needs a match by prefix or path; use replace', key, 'prefix')
   if (route.match.template !== undefined && route.rewrite?.path !== undefined)
     add('does not go with match.template; use template', 'rewrite', 'path')
+  if (route.costUsd !== undefined && !route.governed) add('goes with governed: true only', 'costUsd')
   if (route.rateLimit && durationMs(route.rateLimit.per) < 50) add('must be 50ms or longer', 'rateLimit', 'per')
   if (route.transcode && targets.some(({ service }) => ['auto', 'h1'].includes(http.services[service]?.protocol ?? '')))
     add('makes gRPC of requests: the service needs protocol grpc', 'transcode')

@@ -66,6 +66,12 @@ export const route = z
       .boolean()
       .default(false)
       .describe('Whether the listener’s identities, the policies and the limits of these rules hold here'),
+    costUsd: z
+      .number()
+      .min(0)
+      .max(10_000)
+      .optional()
+      .describe('What a request counts in `budgets`, US dollars (governed routes); default: nothing'),
     rateLimit: rateLimit.optional(),
     maxRequestBytes: z
       .int()

@@ -1,6 +1,6 @@
 import type { Governance } from '../governance/governance.ts'
 import type { Identity, Unidentified } from '../identity/identity.ts'
-import type { Admission, Refusal } from '../limits/admission.ts'
+import type { Admission, Refusal, Use } from '../limits/admission.ts'
 import { refusalText, rulePath } from '../limits/refusal-text.ts'
 import type { Facts } from '../policy/facts.ts'
 import type { AgentRequest, Decision, LocalAnswer, Protocol } from '../protocol.ts'
@@ -19,18 +19,29 @@ const keyHeader = 'x-chaperone-key'
 /** Where a key of ours may stand beside its own header. */
 const keyHeaders = ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key']
 
-const nothing = { tokens: 0, nanoUsd: 0 }
+const nothing: Use = { tokens: 0, nanoUsd: 0 }
 
 /**
- * Governed routes of plain HTTP: the listener's identities, the policies and the limits hold, and Envoy does all else. What
- * counts is that a request comes: the service does not see its end, so that limits of tokens and of what is under way, and
- * budgets, have nothing to count here.
+ * Governed routes of plain HTTP: the listener's identities, the policies, limits and budgets hold, and Envoy does all else. What
+ * counts is that a request comes, and what its route says that it costs: the service does not see its end, so that limits of tokens and
+ * of what is under way have nothing to count here.
  */
 export class HttpProtocol implements Protocol {
   readonly #governance: Governance
+  /** What a request costs, by the names of routes that say so. */
+  readonly #costs: ReadonlyMap<string, Use>
 
-  constructor(governance: Governance) {
+  /** @param routes the routes of the rules */
+  constructor(
+    governance: Governance,
+    routes: readonly { readonly name: string; readonly costUsd?: number | undefined }[],
+  ) {
     this.#governance = governance
+    this.#costs = new Map(
+      routes.flatMap(({ name, costUsd }) =>
+        costUsd === undefined ? [] : [[name, { tokens: 0, nanoUsd: Math.round(costUsd * 1e9) }]],
+      ),
+    )
   }
 
   decide(request: AgentRequest): Maybe<Decision> {
@@ -63,16 +74,17 @@ export class HttpProtocol implements Protocol {
       )
     }
     if (!governance.metered(identity)) return passed(request, identity)
+    const cost = this.#costs.get(request.route ?? '') ?? nothing
     return then(
-      governance.admit(facts, () => nothing, false),
-      (admission) => admitted(request, identity, admission),
+      governance.admit(facts, () => cost, false),
+      (admission) => admitted(request, identity, admission, cost),
     )
   }
 }
 
-function admitted(request: AgentRequest, identity: Identity, admission: Admission): Decision {
+function admitted(request: AgentRequest, identity: Identity, admission: Admission, cost: Use): Decision {
   if (admission.type === 'admitted') {
-    admission.ticket.settle(nothing)
+    admission.ticket.settle(cost)
     return passed(request, identity)
   }
   if (admission.type === 'downgrade') {

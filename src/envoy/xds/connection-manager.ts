@@ -44,9 +44,13 @@ export function connectionManager(connections: HttpConnections): EnvoyJson {
               ...(http.ai && { initial_stream_window_size: downstreamBuffer }),
               initial_connection_window_size: 16 * 1024 * 1024,
               max_concurrent_streams: 1000,
+              ...(http.upgrades && { allow_connect: true }),
             },
           }
-        : { codec_type: 'HTTP3', http3_protocol_options: {} }),
+        : {
+            codec_type: 'HTTP3',
+            http3_protocol_options: { ...(http.upgrades && { allow_extended_connect: true }) },
+          }),
       // The listener faces agents, so what they say about themselves in x-envoy-* and x-forwarded-* is not believed.
       use_remote_address: true,
       ...clientCertificates(rule),

@@ -60,6 +60,14 @@ const connect: EnvoyJson[] = [
   { name: 'egress/undecided', match: { connect_matcher: {} }, direct_response: undecided },
 ]
 
+/** Routes of calls that protocols read, without what was said of the tunnel. */
+function read(routes: readonly EnvoyJson[]): EnvoyJson[] {
+  return routes.map((route) => {
+    const { request_headers_to_remove: own } = route as { request_headers_to_remove?: readonly string[] }
+    return own ? { ...route, request_headers_to_remove: [...own, tunnelHeader, caughtHeader] } : route
+  })
+}
+
 /** A request for elsewhere that no protocol reads. */
 const others: EnvoyJson[] = [forward, { name: 'egress/undecided', match: { prefix: '/' }, direct_response: undecided }]
 
@@ -83,7 +91,7 @@ export function proxyRoutes(listener: string, ai: AiRoutes, plain: readonly stri
               routes: [
                 ...connect.map((route) => ({ ...route, typed_per_filter_config: asked(listener, false) })),
                 forward,
-                ...ai.all,
+                ...read(ai.all),
               ],
               typed_per_filter_config: asked(listener, true),
             },
@@ -109,7 +117,7 @@ export function insideRoutes(listener: string, ai: AiRoutes): EnvoyJson {
         name: 'all',
         domains: ['*'],
         include_request_attempt_count: false,
-        routes: [forward, ...ai.all],
+        routes: [forward, ...read(ai.all)],
         typed_per_filter_config: asked(listener, true),
       },
     ],

@@ -29,6 +29,8 @@ export interface ListenerHttp {
   readonly decides: boolean
   /** Whether there is AI traffic, whose answers stage 2 may change. */
   readonly ai: boolean
+  /** Whether a route lets connections be upgraded, which HTTP/2 and HTTP/3 have to be told (RFC 8441, RFC 9220); default: none does. */
+  readonly upgrades?: true
 }
 
 /** A listener without routes of plain HTTP: what it is when there is only AI traffic. */
@@ -54,7 +56,9 @@ export function listenerHttp(
   const needed = new Map(routes.map((route) => [route, filtersOf(route, context)]))
   const filters = inPlace([...needed.values()].flat())
   const decides = servesAi || routes.some(({ governed, ai }) => governed || ai !== undefined)
-  const parts = { ...filters, decides, ai: servesAi || routes.some((route) => route.ai !== undefined) }
+  const hasAi = servesAi || routes.some((route) => route.ai !== undefined)
+  const upgrades = routes.some((route) => route.upgrades.length > 0)
+  const parts = { ...filters, decides, ai: hasAi, ...(upgrades && { upgrades: true as const }) }
   // Old connections keep the filters they came by, and must keep the routes that belong to these.
   const chain = { routes: `${routeConfigName}/${listener}/${digest(parts)}`, ...parts }
   const { before, after } = arrange(routes, servesAi ? aiPaths(rules) : [])
