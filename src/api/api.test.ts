@@ -157,7 +157,6 @@ describe('who may do what', () => {
     GetHead: (token?: string) => ruleClient(token).getHead({}),
     GetRevision: (token?: string) => ruleClient(token).getRevision({ number: 1n }),
     ListRevisions: (token?: string) => ruleClient(token).listRevisions({}),
-    Validate: (token?: string) => ruleClient(token).validate({ files: rulesNamed('x') }),
     GetKey: (token?: string) => keyClient(token).getKey({ id: 'x' }),
     ListKeys: (token?: string) => keyClient(token).listKeys({}),
     QueryUsage: (token?: string) =>
@@ -169,6 +168,7 @@ describe('who may do what', () => {
     ListChanges: (token?: string) => createClient(AuditService, transportFor(token)).listChanges({}),
   }
   const edit = {
+    Validate: (token?: string) => ruleClient(token).validate({ files: rulesNamed('x') }),
     Publish: (token?: string) => ruleClient(token).publish({ files: rulesNamed('x'), parent: 0n }),
     Rollback: (token?: string) => ruleClient(token).rollback({ number: 1n }),
   }

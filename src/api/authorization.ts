@@ -15,7 +15,7 @@ const needed: Readonly<Record<string, KeyRole>> = {
   'chaperone.v1.RuleService/GetHead': 'viewer',
   'chaperone.v1.RuleService/GetRevision': 'viewer',
   'chaperone.v1.RuleService/ListRevisions': 'viewer',
-  'chaperone.v1.RuleService/Validate': 'viewer',
+  'chaperone.v1.RuleService/Validate': 'editor',
   'chaperone.v1.RuleService/Publish': 'editor',
   'chaperone.v1.RuleService/Rollback': 'editor',
   'chaperone.v1.KeyService/GetKey': 'viewer',

@@ -1,3 +1,4 @@
+import { bulkOf } from './bulk.ts'
 import { checkRules, type Finding } from './check.ts'
 import { aboutFile, type Diagnostic, type RuleFile } from './diagnostic.ts'
 import { explain } from './explain.ts'
@@ -55,6 +56,8 @@ export function loadRuleSet(files: readonly RuleFile[], further: (rules: Rules) 
   const length = files.reduce((sum, { text }) => sum + text.length, 0)
   if (length > longestText)
     return { diagnostics: [aboutFile(files[0]!.name, `the rules must not be longer than ${longestText} characters`)] }
+  const bulk = bulkOf(files)
+  if (bulk) return { diagnostics: [bulk] }
   const sources: Source[] = []
   const broken: Diagnostic[] = []
   for (const file of files) {

@@ -100,6 +100,7 @@ export class ExpressionCompiler {
       case 'rcall': {
         const [name, , args] = node.args
         if (name === 'matches') checkPattern(args[0])
+        if (zoned.has(name)) checkTimeZone(args[0])
         break
       }
       case 'call': {
@@ -136,6 +137,25 @@ function checkPattern(node: ASTNode | undefined): void {
   } catch (error) {
     throw new ExpressionError(`the pattern is wrong: ${(error as Error).message}`, column(node))
   }
+}
+
+/** Methods of timestamps that take a time zone. */
+const zoned: ReadonlySet<string> = new Set([
+  ...['getFullYear', 'getMonth', 'getDate', 'getDayOfMonth', 'getDayOfWeek', 'getDayOfYear'],
+  ...['getHours', 'getMinutes', 'getSeconds', 'getMilliseconds'],
+])
+
+/** One that does not exist would be found out at each request. */
+function checkTimeZone(node: ASTNode | undefined): void {
+  if (node?.op !== 'value' || typeof node.args !== 'string') return
+  // Whether offsets are known depends on the version of Node.
+  const offset = /^[+-]?\d/.test(node.args)
+  try {
+    if (!offset) new Intl.DateTimeFormat('en', { timeZone: node.args })
+  } catch {
+    throw new ExpressionError(`there is no time zone ${JSON.stringify(node.args)}`, column(node))
+  }
+  if (offset) throw new ExpressionError('a time zone is a name here, such as "Europe/Berlin"', column(node))
 }
 
 function column(node: ASTNode): number {

@@ -90,6 +90,8 @@ test.each([
   ['model.matches(identity.user)', /must be written out/, 15],
   ['model.matches("(?=a)b")', /look-around/, 15],
   ['model.matches("(a)\\\\1")', /back-references/, 15],
+  ['now.getHours("Europe/Berln") < 6', /no time zone "Europe\/Berln"/, 14],
+  ['now.getHours("02:00") < 6', /a time zone is a name/, 14],
   ['model.matches("(")', /the pattern is wrong/, 15],
   ['spent["week"] > 0.5', /there is no budget "week"/, 1],
   ['spent[model] > 0.5', /the name of a budget/, 1],
