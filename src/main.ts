@@ -16,6 +16,16 @@ import type { Transport } from './envoy/server.ts'
 import { targetNames } from './envoy/targets/names.ts'
 import type { KeyQuery } from './identity/key-store.ts'
 
+const usageDimensions = ['day', 'organization', 'team', 'user', 'key', 'model', 'provider']
+
+/** @throws {InvalidArgumentError} */
+function dimensionsIn(text: string): string[] {
+  const names = text.split(',').filter((name) => name !== '')
+  if (names.length === 0 || !names.every((name) => usageDimensions.includes(name)))
+    throw new InvalidArgumentError(`Allowed choices are ${usageDimensions.join(', ')}.`)
+  return names
+}
+
 /** The command line. Each command's code is loaded only when it is called. */
 export async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('chaperone').description(
@@ -341,9 +351,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option('--from <day>', 'the first day, such as 2026-11-01; default: the first of this month')
     .option('--to <day>', 'the last day; default: today')
     .addOption(
-      new Option('--by <what...>', 'what is told apart')
-        .choices(['day', 'organization', 'team', 'user', 'key', 'model', 'provider'])
-        .default(['team']),
+      new Option('--by <what...>', 'what is told apart: one or several, with blanks or commas between')
+        .choices(usageDimensions)
+        .argParser((text: string, before: string[] | undefined) => [...(before ?? []), ...dimensionsIn(text)])
+        .default(undefined, 'team'),
     )
     .option('--organization <name>', 'only this organization')
     .option('--team <name>', 'only this team')

@@ -2,7 +2,7 @@ import { userInfo } from 'node:os'
 import type { AuditLog, Change } from '../audit/audit-log.ts'
 import { auditFile, FileAuditLog } from '../audit/file-audit-log.ts'
 import { RedisAuditLog } from '../audit/redis-audit-log.ts'
-import { connectRedis, type RedisClient } from '../store/redis-client.ts'
+import { withRedis } from './redis.ts'
 import { reason } from './rules.ts'
 
 export interface AuditOptions {
@@ -24,18 +24,17 @@ export async function audit(
   { store, tenant, keys, limit, action, output }: AuditOptions,
   write: (text: string) => void = (text) => void process.stdout.write(text),
 ): Promise<number> {
-  let client: RedisClient | undefined
   try {
-    client = store === undefined ? undefined : connectRedis(store, () => undefined)
-    const log: AuditLog = client ? new RedisAuditLog(client, tenant) : new FileAuditLog(auditFile(keys))
-    const changes = await log.list({ limit, action })
+    const list = (log: AuditLog) => log.list({ limit, action })
+    const changes =
+      store === undefined
+        ? await list(new FileAuditLog(auditFile(keys)))
+        : await withRedis(store, (client) => list(new RedisAuditLog(client, tenant)))
     write(output === 'json' ? `${JSON.stringify({ changes }, null, 2)}\n` : changes.map(line).join(''))
     return 0
   } catch (error) {
     process.stderr.write(`The audit log cannot be read: ${reason(error)}\n`)
     return 1
-  } finally {
-    client?.disconnect()
   }
 }
 

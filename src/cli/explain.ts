@@ -7,11 +7,12 @@ import type { KeyRecord } from '../identity/key-record.ts'
 import { KeyStoreError } from '../identity/key-store-error.ts'
 import { RedisKeyStore } from '../identity/redis-key-store.ts'
 import { validateRuleFiles } from '../rule-check.ts'
-import { connectRedis, type RedisClient } from '../store/redis-client.ts'
+import type { RedisClient } from '../store/redis-client.ts'
 import { RedisRuleStore } from '../store/redis-rule-store.ts'
 import { StoreError } from '../store/rule-store.ts'
 import type { DecisionEntry } from '../usage/entry.ts'
 import { RedisBooks } from '../usage/redis-books.ts'
+import { withRedis } from './redis.ts'
 import { RulesError, readRules, reason, rulesIn } from './rules.ts'
 
 export interface ExplainOptions {
@@ -166,7 +167,7 @@ async function decisionOf(
     throw new RulesError('Decisions are kept in Redis: say which with --store, or in CHAPERONE_STORE.')
   return await withRedis(store, async (client) => {
     const decision = await new RedisBooks(client, tenant).decision(requestId).catch((cause) => {
-      throw new StoreError('Redis cannot be used', { cause })
+      throw new StoreError('Redis cannot be used: it does not answer.', { cause })
     })
     if (!decision) throw new RulesError(`There is no decision about ${requestId}, or it is too old.`)
     const rules = file === undefined ? await revisionOf(client, tenant, decision.revision) : readRules(file).rules
@@ -182,15 +183,6 @@ async function revisionOf(client: RedisClient, tenant: string, number: number | 
     return revision && rulesIn(revision.files).rules
   } catch {
     return undefined
-  }
-}
-
-async function withRedis<T>(url: string, use: (client: RedisClient) => Promise<T>): Promise<T> {
-  const client = connectRedis(url, () => undefined)
-  try {
-    return await use(client)
-  } finally {
-    client.disconnect()
   }
 }
 

@@ -7,8 +7,9 @@ import type { IssuedKey, KeyRecord } from '../identity/key-record.ts'
 import type { KeyQuery, KeyStore } from '../identity/key-store.ts'
 import { KeyStoreError } from '../identity/key-store-error.ts'
 import { RedisKeyStore } from '../identity/redis-key-store.ts'
-import { connectRedis, type RedisClient } from '../store/redis-client.ts'
+import { StoreError } from '../store/rule-store.ts'
 import { audited, operator } from './audit.ts'
+import { withRedis } from './redis.ts'
 
 /** `chaperone keys …`: virtual keys on the command line. Each returns the exit code. */
 
@@ -83,21 +84,26 @@ async function withKeys(
   { keys, store: url, tenant }: KeysOptions,
   use: (store: KeyStore, log: AuditLog) => Promise<void>,
 ): Promise<number> {
-  let store: KeyStore | undefined
-  let client: RedisClient | undefined
   const report = () => undefined
+  const work = async (store: KeyStore, log: AuditLog) => {
+    try {
+      await use(store, log)
+    } finally {
+      await store.close()
+    }
+  }
   try {
-    client = url === undefined ? undefined : connectRedis(url, report)
-    store = client ? await RedisKeyStore.open(client, { tenant, report }) : await FileKeyStore.open(keys, { report })
-    await use(store, client ? new RedisAuditLog(client, tenant) : new FileAuditLog(auditFile(keys)))
+    if (url === undefined) await work(await FileKeyStore.open(keys, { report }), new FileAuditLog(auditFile(keys)))
+    else
+      await withRedis(url, async (client) =>
+        work(await RedisKeyStore.open(client, { tenant, report }), new RedisAuditLog(client, tenant)),
+      )
     return 0
   } catch (error) {
-    if (!(error instanceof KeyStoreError) && !(error instanceof RangeError)) throw error
-    complain(`${error.message}\n`)
+    const known = [KeyStoreError, StoreError, RangeError].some((kind) => error instanceof kind)
+    if (!known) throw error
+    complain(`${(error as Error).message}\n`)
     return 1
-  } finally {
-    await store?.close()
-    client?.disconnect()
   }
 }
 

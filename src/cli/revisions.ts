@@ -13,12 +13,12 @@ import { type CaseResult, runTable, table } from '../policy/table.ts'
 import { checkRuleFiles, validateRuleFiles } from '../rule-check.ts'
 import { FileRuleStore } from '../store/file-rule-store.ts'
 import { readRuleFiles, writeWhole } from '../store/files.ts'
-import { connectRedis, type RedisClient } from '../store/redis-client.ts'
 import { RedisRuleStore } from '../store/redis-rule-store.ts'
 import { CorruptRevisionError, type Revision, type RevisionMeta } from '../store/revision.ts'
 import { type PublishOutcome, type RuleStore, StoreError } from '../store/rule-store.ts'
 import { audited, operator } from './audit.ts'
 import { Editing } from './edit.ts'
+import { withRedis } from './redis.ts'
 import { RulesError, reason } from './rules.ts'
 
 /** `chaperone rules …`: revisions on the command line. Each returns the exit code: 0, or 1 with the reason on standard error. */
@@ -80,7 +80,9 @@ export function log(options: RevisionOptions & { limit: number; before?: number 
   return withStore(options, async (store) => {
     const { limit, before } = options
     const revisions = await store.history({ limit, ...(before !== undefined && { before }) })
-    write(options.output === 'json' ? json({ revisions }) : revisions.map(line).join(''))
+    write(
+      options.output === 'json' ? json({ revisions }) : revisions.map(line).join('') || 'Nothing was published yet.\n',
+    )
     return 0
   })
 }
@@ -328,20 +330,20 @@ async function withStore(
   use: (store: RuleStore) => Promise<number>,
   failed = 1,
 ): Promise<number> {
-  let client: RedisClient | undefined
-  let store: RuleStore | undefined
+  const work = async (store: RuleStore) => {
+    try {
+      return await use(store)
+    } finally {
+      await store.close()
+    }
+  }
+  const { store: where, tenant } = options
   try {
-    if (isRedis(options.store)) {
-      client = connectRedis(options.store, () => undefined)
-      store = new RedisRuleStore(client, options.tenant, validateRuleFiles)
-    } else store = new FileRuleStore(options.store, validateRuleFiles)
-    return await use(store)
+    if (!/^[a-z+]+:\/\//i.test(where)) return await work(new FileRuleStore(where, validateRuleFiles))
+    return await withRedis(where, (client) => work(new RedisRuleStore(client, tenant, validateRuleFiles)))
   } catch (error) {
     failure(error)
     return failed
-  } finally {
-    await store?.close()
-    client?.disconnect()
   }
 }
 
@@ -350,12 +352,7 @@ const isRedis = (store: string) => /^rediss?(\+[a-z]+)?:\/\//.test(store)
 /** The history of a file says who changed it; in Redis the audit log is one for rules and keys. */
 async function auditedIn({ store, tenant }: RevisionOptions, change: Parameters<typeof audited>[1]): Promise<void> {
   if (!isRedis(store)) return
-  const client = connectRedis(store, () => undefined)
-  try {
-    await audited(new RedisAuditLog(client, tenant), change)
-  } finally {
-    client.disconnect()
-  }
+  await withRedis(store, (client) => audited(new RedisAuditLog(client, tenant), change))
 }
 
 function failure(error: unknown): number {

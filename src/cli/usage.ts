@@ -1,6 +1,6 @@
-import { connectRedis } from '../store/redis-client.ts'
 import { RedisBooks } from '../usage/redis-books.ts'
 import { type Dimension, dayOf, type UsageRow } from '../usage/rollup.ts'
+import { withRedis } from './redis.ts'
 import { reason } from './rules.ts'
 
 export interface UsageOptions {
@@ -9,7 +9,8 @@ export interface UsageOptions {
   tenant: string
   from?: string
   to?: string
-  by: (Dimension | 'day')[]
+  /** Default: team. */
+  by?: (Dimension | 'day')[]
   organization?: string
   team?: string
   user?: string
@@ -24,7 +25,7 @@ export interface UsageOptions {
  * @returns the exit code
  */
 export async function usage(
-  { store, tenant, from, to, by, output, ...only }: UsageOptions,
+  { store, tenant, from, to, by = ['team'], output, ...only }: UsageOptions,
   write: (text: string) => void = (text) => void process.stdout.write(text),
 ): Promise<number> {
   if (store === undefined) {
@@ -32,21 +33,14 @@ export async function usage(
     return 1
   }
   const today = dayOf(Date.now())
-  const client = connectRedis(store, () => undefined)
+  const query = { from: from ?? `${today.slice(0, 8)}01`, to: to ?? today, by, only }
   try {
-    const rows = await new RedisBooks(client, tenant).usage({
-      from: from ?? `${today.slice(0, 8)}01`,
-      to: to ?? today,
-      by,
-      only,
-    })
+    const rows = await withRedis(store, (client) => new RedisBooks(client, tenant).usage(query))
     write(output === 'json' ? `${JSON.stringify({ by, rows: rows.map(shown) }, null, 2)}\n` : tableOf(by, rows))
     return 0
   } catch (error) {
     process.stderr.write(`${reason(error)}\n`)
     return 1
-  } finally {
-    client.disconnect()
   }
 }
 
