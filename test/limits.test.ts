@@ -379,6 +379,32 @@ test('while Redis is deaf no request waits long, and each rule goes on as it say
   await Promise.all([one.ledger.close(), two.ledger.close()])
 })
 
+test('a Redis that takes no changes for a while: each rule goes on as it says, and what was used is counted afterwards', async () => {
+  const written: Written = {
+    budgets: { local: { tokens: 1_000, by: ['user'] } },
+    limits: { strict: { requests: 100, by: ['team'], onStoreFailure: 'deny' } },
+  }
+  const { limiter, ledger, events } = await sidecar(written)
+  const use = { tokens: 5, nanoUsd: 0 }
+  const bob = factsOf({ user: 'bob' })
+  ticketOf(await limiter.admit(bob, () => use))!.settle(use)
+  await ledger.flush()
+  // As of a replica, or a master that has lost too many of its own: what is in it can still be read.
+  await admin.call('REPLICAOF', '127.0.0.1', '1')
+  for (let i = 0; i < 20; i++) {
+    ticketOf(await limiter.admit(bob, () => use))!.settle(use)
+    await sleep(10)
+  }
+  await ledger.flush()
+  expect(events).toMatchObject([{ type: 'store_down', error: { message: expect.stringMatching(/READONLY/) } }])
+  expect(await limiter.admit(anyone, () => use)).toMatchObject({ type: 'refused', rule: 'strict', why: 'store' })
+  await admin.call('REPLICAOF', 'NO', 'ONE')
+  for (let i = 0; i < 100 && (await stored('s')) < 105; i++) await sleep(50)
+  expect(await stored('s')).toBe(105)
+  expect(events.map(({ type }) => type)).toEqual(['store_down', 'store_up'])
+  await ledger.close()
+})
+
 test('a Redis that restarts empty, loses its scripts or holds something else under a key is gone on with', async () => {
   const written: Written = { limits: { pace: { requests: 100, per: 'day', by: ['user'] } } }
   const { limiter, ledger, events } = await sidecar(written)

@@ -1,7 +1,11 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Ticket } from './admission.ts'
 import type { Answer, Authority, Call } from './authority.ts'
+import { FileJournal } from './journal.ts'
 import { type BudgetAlert, Ledger, type LedgerEvent } from './ledger.ts'
 import { Limiter } from './limiter.ts'
 import { MemoryAuthority } from './memory-authority.ts'
@@ -274,4 +278,56 @@ test('the authority’s answer about one count says nothing for leases it has fo
   ticket.settle(nothing)
   admitted(limiter.admit(factsOf({ user: 'bob' }), () => nothing))
   expect(limiter.admit(anyone, () => nothing)).toMatchObject({ type: 'refused', why: 'reserved' })
+})
+
+test('an authority that is gone for an hour: requests go on by their own share, the journal stays short, and all of it is counted once', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'chaperone-hour-'))
+  const clock = { now: start }
+  const line = new BrokenLine(new MemoryAuthority(() => clock.now))
+  const path = join(directory, 'settled.jsonl')
+  const ledger = new Ledger({ authority: line, sidecar: 'one', journal: new FileJournal(path, 'one') })
+  const rules = compileRules({ budgets: { pot: { tokens: 1_000_000, per: 'total', by: ['user'] } } })
+  const limiter = new Limiter(ledger, rules)
+  const use = { tokens: 3, nanoUsd: 0 }
+  let settled = 0
+  const request = (user: string) => {
+    admitted(limiter.admit(factsOf({ user }), () => use)).ticket.settle(use)
+    settled += 3
+  }
+  request('ann')
+  await ledger.flush()
+  line.next = 'call lost'
+  for (let second = 0; second < 3_600; second++) {
+    clock.now += 1_000
+    for (const user of ['ann', 'bob']) request(user)
+    ledger.sweep()
+  }
+  expect(statSync(path).size).toBeLessThan(1.2 * 2 ** 20)
+  line.next = 'works'
+  await ledger.close()
+  const total = ['ann', 'bob'].map((user) => counted(line.inner, `budget:pot:tokens:total:-:${user}`))
+  expect(total[0]! + total[1]!).toBe(settled)
+  rmSync(directory, { recursive: true })
+})
+
+test('an authority whose clock is set forward by a day and back again: each day counts what was used in it', async () => {
+  const clock = { now: start }
+  const authority = new MemoryAuthority(() => clock.now)
+  const ledger = new Ledger({ authority })
+  const limiter = new Limiter(ledger, compileRules({ budgets: { pot: { tokens: 7, per: 'day' } } }))
+  const use = { tokens: 3, nanoUsd: 0 }
+  const request = () => admitted(limiter.admit(anyone, () => use)).ticket
+  request().settle(use)
+  const late = request()
+  clock.now += 86_400_000
+  request().settle(use)
+  ledger.sweep()
+  late.settle(use)
+  clock.now -= 86_400_000
+  ledger.sweep()
+  request().settle(use)
+  expect(limiter.admit(anyone, () => use)).toMatchObject({ type: 'refused', why: 'used_up' })
+  await ledger.close()
+  const days = ['2026-11-23', '2026-11-24'].map((day) => counted(authority, `budget:pot:tokens:day:${day}:`))
+  expect(days).toEqual([9, 3])
 })

@@ -2,7 +2,7 @@ import type { Batch, Books } from './books.ts'
 import type { DecisionEntry } from './entry.ts'
 import { readLine } from './entry-line.ts'
 import {
-  counters,
+  addCounts,
   countsOf,
   daysOf,
   groupOf,
@@ -85,8 +85,7 @@ export class MemoryBooks implements Books {
     if (this.#days.size > mostDays) this.#days.delete([...this.#days.keys()].sort()[0]!)
     for (const [group, amounts] of rollup) {
       const full = own.size >= mostGroups && !own.has(group)
-      const counts = countsOf(own, full ? otherOf(group) : group)
-      for (const counter of counters) counts[counter] += amounts[counter]
+      addCounts(countsOf(own, full ? otherOf(group) : group), amounts)
     }
   }
 }

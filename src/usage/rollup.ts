@@ -66,6 +66,11 @@ export function addTo(days: Map<string, Rollup>, entry: UsageEntry): void {
   counts.nanoUsd += entry.nanoUsd
 }
 
+/** Adds counts to others. */
+export function addCounts(counts: Counts, more: Counts): void {
+  for (const counter of counters) counts[counter] += more[counter]
+}
+
 /** @returns a day's rollup, made where there is none */
 export function rollupOf(days: Map<string, Rollup>, day: string): Rollup {
   let rollup = days.get(day)

@@ -1,10 +1,21 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { RefusalRecord, RequestRecord } from '../telemetry/record.ts'
 import type { Batch, Books } from './books.ts'
 import { finishedEntry, isUsage, refusedEntry } from './entry.ts'
 import { callIn, lineOf, readLine } from './entry-line.ts'
-import { addTo, type Rollup } from './rollup.ts'
+import { addCounts, addTo, type Counts, countsOf, type Rollup, rollupOf } from './rollup.ts'
 import { Soon } from './soon.ts'
 import { type Entered, modelCall, refusedModelCall, type TreeCall } from './tree-call.ts'
 
@@ -14,6 +25,8 @@ export interface UsageRecorderOptions {
   sidecar: string
   /** Where entries are until the books have them; none: in memory only. */
   directory?: string | undefined
+  /** So much is kept whole while the books are away; beyond it, the oldest as sums. Default: 100 MiB. */
+  mostBytes?: number | undefined
   report(error: unknown): void
 }
 
@@ -23,15 +36,19 @@ const writeMs = 10
 const flushMs = 1_000
 const mostInBatch = 500
 const retryMs = [1_000, 2_000, 5_000, 10_000]
-/** Without the books, so much is kept on disk, and the oldest given up. */
-const mostBytes = 100 * 1024 * 1024
+/** Without the books, so much is kept on disk whole. */
+const usualMostBytes = 100 * 1024 * 1024
+/** Entries that wait where there is no disk. */
+const mostInMemory = 100_000
 
 interface Segment {
   readonly sidecar: string
   readonly sequence: number
   /** Where its entries are; undefined: only here. */
   readonly file?: string | undefined
-  readonly content?: Content | undefined
+  content?: Content | undefined
+  /** Its file holds sums only. */
+  summed?: boolean
 }
 
 type Content = Pick<Batch, 'lines' | 'days' | 'calls'>
@@ -58,6 +75,7 @@ export class UsageRecorder {
   #timer: NodeJS.Timeout | undefined
   #sending: Promise<void> | undefined
   #failures = 0
+  #summing = false
 
   constructor(options: UsageRecorderOptions) {
     this.#options = options
@@ -187,6 +205,7 @@ export class UsageRecorder {
         return
       }
       this.#failures = 0
+      this.#summing = false
       this.#drop(segment)
     }
   }
@@ -202,21 +221,56 @@ export class UsageRecorder {
     }
   }
 
+  /**
+   * Of what the disk has too much of, the oldest is kept as sums: what was used is still counted, only which request it was is not
+   * known any more. What is in memory alone is given up.
+   */
   #bound(): void {
-    const inMemory = this.#waiting.filter(({ file }) => file === undefined).length * mostInBatch
-    while (this.#waiting.length > 1 && (this.#bytes > mostBytes || inMemory > 100_000)) {
-      // The first may be on its way.
-      const oldest = this.#waiting[1]!
-      this.#options.report(
-        new Error(`a batch of usage was given up: the books were away for too long (${oldest.sequence})`),
-      )
-      this.#drop(oldest)
-      if (this.#bytes <= mostBytes) return
+    const { mostBytes = usualMostBytes, report } = this.#options
+    // The first may be on its way.
+    for (const segment of this.#waiting.slice(1)) {
+      if (this.#bytes <= mostBytes) break
+      if (segment.summed || segment.file === undefined) continue
+      try {
+        const { days } = readSegment(segment.file)
+        this.#bytes -= statSync(segment.file).size
+        replace(segment.file, sumsLine(days))
+        this.#bytes += statSync(segment.file).size
+        segment.summed = true
+        segment.content = undefined
+        if (!this.#summing) report(new Error('the books are away for long: of the oldest usage only sums are kept'))
+        this.#summing = true
+      } catch (error) {
+        report(new Error(`usage cannot be summed (${segment.sequence})`, { cause: error }))
+        break
+      }
     }
+    const inMemory = this.#waiting.filter(({ file }) => file === undefined)
+    if (inMemory.length * mostInBatch <= mostInMemory) return
+    const oldest = inMemory.find((segment) => segment !== this.#waiting[0])
+    if (!oldest) return
+    report(new Error(`a batch of usage was given up: the books were away for too long (${oldest.sequence})`))
+    this.#drop(oldest)
   }
 }
 
 const fileName = (sidecar: string, sequence: number) => `${sidecar}.${String(sequence).padStart(9, '0')}.jsonl`
+
+/** A kill leaves the one or the other. */
+function replace(file: string, text: string): void {
+  writeFileSync(`${file}.next`, text, { mode: 0o600 })
+  renameSync(`${file}.next`, file)
+}
+
+/** Sums as a line of a file; no entry begins so. */
+function sumsLine(days: ReadonlyMap<string, Rollup>): string {
+  return `=${JSON.stringify([...days].map(([day, rollup]) => [day, [...rollup]]))}\n`
+}
+
+function addSums(days: Map<string, Rollup>, line: string): void {
+  for (const [day, groups] of JSON.parse(line.slice(1)) as [string, [string, Counts][]][])
+    for (const [group, counts] of groups) addCounts(countsOf(rollupOf(days, day), group), counts)
+}
 
 /** What a file holds; a line that was cut off by a crash is none. */
 function readSegment(file: string): Content {
@@ -224,6 +278,7 @@ function readSegment(file: string): Content {
   const calls: TreeCall[] = []
   let text = ''
   for (const line of readFileSync(file, 'utf8').split('\n')) {
+    if (line[0] === '=') addSums(days, line)
     const entry = readLine(line)
     if (!entry) continue
     if (isUsage(entry)) addTo(days, entry)

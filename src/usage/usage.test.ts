@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -237,6 +237,37 @@ describe('the recorder', () => {
       expect(await books.decision(`id-${i}`)).toEqual(finishedEntry(record({ requestId: `id-${i}` })))
     expect(await books.decision('refused-7')).toMatchObject({ rule: 'limits.rpm' })
     await usage.close()
+  })
+
+  test('books that are away for an hour get every request, what the disk is too small for as sums', async () => {
+    const books = new MemoryBooks()
+    const real = books.write.bind(books)
+    let away = true
+    books.write = (batch: Batch) => (away ? Promise.reject(new Error('away')) : real(batch))
+    const report = (error: unknown) => reports.push(error)
+    const usage = new UsageRecorder({ books, sidecar: 's1', directory, mostBytes: 100_000, report })
+    usage.start()
+    for (let i = 0; i < 360; i++) {
+      usage.finished(record({ requestId: `id-${i}`, cost: { usd: 0.5 } }))
+      await vi.advanceTimersByTimeAsync(10_000)
+    }
+    const bytes = () => readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0)
+    expect(bytes()).toBeLessThan(101_000)
+    expect(reports.map(String)).toEqual([
+      expect.stringContaining('it is kept'),
+      expect.stringContaining('only sums are kept'),
+    ])
+    away = false
+    // Whoever comes after a kill tells them as well.
+    const heir = recorder(books, 's2')
+    await vi.advanceTimersByTimeAsync(30_000)
+    await heir.close()
+    await usage.close()
+    const [row] = await books.usage({ from: day, to: day, by: [] })
+    expect(row).toMatchObject({ requests: 360, nanoUsd: 180_000_000_000 })
+    expect(await books.decision('id-10')).toBeUndefined()
+    expect(await books.decision('id-359')).toMatchObject({ status: 200 })
+    expect(readdirSync(directory)).toEqual([])
   })
 
   test('its end tells what is left', async () => {
