@@ -11,6 +11,7 @@ import type { Rules } from './config/schema.ts'
 import { KnownHosts } from './egress/known-hosts.ts'
 import type { EgressRecord } from './egress/record.ts'
 import { EgressState, servesEgress } from './egress/state.ts'
+import type { AttachedEnvoy } from './envoy/attached.ts'
 import {
   addressHeader,
   caughtHeader,
@@ -77,6 +78,8 @@ export interface GatewayOptions {
   envoyHere?: boolean | undefined
   /** For what the rules name no keys for; default: keys of its own. */
   keys?: ProcessKeys | undefined
+  /** The Envoy that is told of rules by somebody else; default: Envoys are told by this service. */
+  attached?: Pick<AttachedEnvoy, 'missing'> | undefined
   report(error: unknown, requestId: string): void
   events?: {
     connected?(node: string): void
@@ -90,6 +93,8 @@ export type ApplyOutcome =
   | { type: 'applied'; nodes: number; silent: string[] }
   /** Envoy refused the configuration; the last good rules stay. */
   | { type: 'rejected'; rejections: Rejection[] }
+  /** An Envoy that somebody else tells what it is to do does not have these clusters yet; the last good rules stay. */
+  | { type: 'waiting'; missing: string[] }
 
 /** One set of rules at work: what stage 1 asks. */
 interface Revision {
@@ -227,6 +232,8 @@ export class Gateway {
 
   async #apply(rules: Rules): Promise<ApplyOutcome> {
     const next = this.#compile(rules)
+    const missing = (await this.#options.attached?.missing(next.config)) ?? []
+    if (missing.length > 0) return { type: 'waiting', missing }
     const activateEgress = await this.#egress.prepare(rules, next.known)
     const before = encodeConfig(this.#current.config)
     const { nodes, rejections, silent } = await this.discovery.publish(encodeConfig(next.config))

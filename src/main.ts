@@ -106,6 +106,10 @@ export async function main(argv: readonly string[]): Promise<void> {
         .argParser(wholeNumber)
         .default(600),
     )
+    .option(
+      '--envoy-admin <address>',
+      'the admin interface (a socket, or http://HOST:PORT) of an Envoy that has its configuration from `render --target`; changed rules wait until it has what they need',
+    )
     .addOption(transport())
     .addOption(keysFile())
     .addOption(store())

@@ -5,9 +5,10 @@ import { loadRuleSet, type RuleFile } from './config/load.ts'
 import type { Rules } from './config/schema.ts'
 import { type ObjectReference, SecretStore } from './config/secrets.ts'
 import { statisticsPath } from './envoy/admin.ts'
+import { type AttachedEnvoy, AttachedWatch } from './envoy/attached.ts'
 import type { Transport } from './envoy/server.ts'
 import { clustersPath, UnresolvedWatch } from './envoy/unresolved.ts'
-import { Gateway } from './gateway.ts'
+import { type ApplyOutcome, Gateway } from './gateway.ts'
 import { Alerts } from './governance/alerts.ts'
 import { explainDecision } from './governance/explain-decision.ts'
 import { explainRequest } from './governance/explain-request.ts'
@@ -61,6 +62,8 @@ export interface ServiceOptions {
   farewellMs?: number | undefined
   /** Told when an Envoy refuses what it is sent, beside the log. */
   rejected?(message: string): void
+  /** The Envoy that somebody else tells what it is to do; default: Envoys are told by this service. */
+  attached?: AttachedEnvoy | undefined
 }
 
 /** The gateway with all it needs in production: secrets, prices, telemetry and the watch on the rules file. */
@@ -75,6 +78,7 @@ export class Service {
   readonly #usage: UsageRecorder
   readonly #pins: ToolPins
   readonly #pinWatch: () => void
+  readonly #attached: AttachedWatch | undefined
   #watch: { stop(): void } | undefined
   /** Which revision rules are, where they come from a store. */
   readonly #revisions = new WeakMap<Rules, number>()
@@ -88,7 +92,14 @@ export class Service {
   /** @throws {RangeError} where the rules cannot be carried out */
   constructor(options: ServiceOptions) {
     this.#options = options
-    const { predecessor, envoyAdmin } = options
+    const { attached, predecessor, envoyAdmin } = options
+    this.#attached =
+      attached &&
+      new AttachedWatch({
+        envoy: attached,
+        config: () => this.gateway.envoyConfig,
+        changed: (missing) => this.#lacks(missing),
+      })
     this.#keys = predecessor ? readProcessKeys(predecessor.inheritance.keys) : makeProcessKeys()
     if (options.revision !== undefined) this.#revisions.set(options.rules, options.revision)
     this.#secrets = new SecretStore({ report: (error) => this.telemetry.report(error, ''), objects: options.objects })
@@ -202,6 +213,7 @@ export class Service {
         stream: (change) => metrics.a2aStream(change),
       },
       governance: this.#governance,
+      attached: options.attached,
       keys: this.#keys,
       report: (error, requestId) => this.telemetry.report(error, requestId),
       events: {
@@ -243,6 +255,7 @@ export class Service {
       })
     }
     await this.#awaitSuccessor()
+    this.#attached?.start()
     this.#watch = this.#options.source?.follow(
       (files, from) => this.#put(files, from),
       (error) => this.telemetry.report(error, ''),
@@ -340,6 +353,7 @@ export class Service {
   /** From now on Envoys may go without a warning. */
   stopping(): void {
     this.#stopping = true
+    this.#attached?.stop()
     this.#watch?.stop()
   }
 
@@ -366,6 +380,7 @@ export class Service {
    */
   async #put(files: readonly RuleFile[] | Rules, from: RulesOrigin): Promise<string | undefined> {
     const { log, metrics } = this.telemetry
+    this.#attached?.retry(undefined)
     const loaded = isRules(files) ? { rules: files } : loadRuleSet(files, checkExpressions)
     if ('diagnostics' in loaded) {
       metrics.ruleChange('invalid')
@@ -380,13 +395,19 @@ export class Service {
       const outcome = await this.gateway.apply(loaded.rules)
       metrics.ruleChange(outcome.type)
       if (outcome.type === 'applied') {
-        this.#inForceSinceMs = Date.now()
-        this.#unresolved?.soon()
-        this.telemetry.apply(loaded.rules.telemetry)
-        this.#alerts.apply(loaded.rules.alerts)
-        log.info({ ...from, envoys: outcome.nodes }, 'the changed rules are in force')
-        if (outcome.silent.length > 0) log.warn({ nodes: outcome.silent }, 'some Envoys did not confirm the change')
+        this.#applied(loaded.rules, outcome, from)
         return undefined
+      }
+      if (outcome.type === 'waiting') {
+        log.warn({ ...from, missing: outcome.missing.slice(0, 20) }, `the changed rules wait for Envoy, ${waitsFor}`)
+        this.#attached?.retry(async () => {
+          const again = await this.gateway.apply(loaded.rules)
+          if (again.type !== 'applied') return
+          this.#attached?.retry(undefined)
+          metrics.ruleChange(again.type)
+          this.#applied(loaded.rules, again, from)
+        })
+        return 'Envoy does not have what they need yet'
       }
       const refusals = outcome.rejections.map(({ type, message }) => `${type}: ${message}`)
       log.error({ ...from, refusals }, 'Envoy refused the changed rules; the ones before stay in force')
@@ -398,11 +419,34 @@ export class Service {
       return message
     }
   }
+
+  #applied(rules: Rules, { nodes, silent }: ApplyOutcome & { type: 'applied' }, from: RulesOrigin): void {
+    const { log } = this.telemetry
+    this.#inForceSinceMs = Date.now()
+    this.#unresolved?.soon()
+    this.telemetry.apply(rules.telemetry)
+    this.#alerts.apply(rules.alerts)
+    log.info({ ...from, envoys: nodes }, 'the changed rules are in force')
+    if (silent.length > 0) log.warn({ nodes: silent }, 'some Envoys did not confirm the change')
+  }
+
+  /** What an attached Envoy lacks has changed. */
+  #lacks(missing: readonly string[] | Error): void {
+    const { log, metrics } = this.telemetry
+    metrics.envoyMissing(missing instanceof Error ? -1 : missing.length)
+    metrics.envoys(missing instanceof Error ? 0 : 1)
+    if (missing instanceof Error) log.warn(`Envoy's admin interface cannot be asked what Envoy has: ${missing.message}`)
+    else if (missing.length > 0)
+      log.warn({ missing: missing.slice(0, 20) }, `Envoy lacks what the rules in force need, ${waitsFor}`)
+    else log.info('Envoy has what the rules in force need')
+  }
 }
 
 function isRules(rules: readonly RuleFile[] | Rules): rules is Rules {
   return !Array.isArray(rules)
 }
+
+const waitsFor = 'which has to be told of them: render them again and apply what comes out (docs/mesh.md)'
 
 function* upstreams(health: HealthBook): Iterable<UpstreamHealth> {
   const now = performance.now()

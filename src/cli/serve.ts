@@ -1,4 +1,5 @@
 import { askAdmin } from '../envoy/admin.ts'
+import { AttachedEnvoy } from '../envoy/attached.ts'
 import type { Transport } from '../envoy/server.ts'
 import { Service } from '../service.ts'
 import { Predecessor, TakeoverError } from '../takeover/predecessor.ts'
@@ -16,6 +17,8 @@ export interface ServeOptions extends StoreOptions, GatewayApiOptions {
   transport?: Transport | undefined
   /** Whether to take the place of the service that runs, where there is one. */
   takeover?: boolean | undefined
+  /** Where the admin interface of an Envoy is that somebody else tells what it is to do: a socket or `http://HOST:PORT`. */
+  envoyAdmin?: string | undefined
   /** Seconds that this one may take to finish what is under way when another one takes its place. */
   farewell: number
 }
@@ -55,7 +58,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       ? await beginGatewayApi(kept, report)
       : await begin(kept, process.env, noRules, report)
     for (const warning of warnings) process.stderr.write(`${warning}\n`)
-    const { socket, transport } = options
+    const { socket, transport, envoyAdmin } = options
     service = new Service({
       rules,
       revision,
@@ -71,7 +74,8 @@ export async function serve(options: ServeOptions): Promise<number> {
       farewellMs: options.farewell * 1000,
       notReady: () => undefined,
       // Where the bootstrap of `chaperone render --bootstrap` puts it.
-      envoyAdmin: (path) => askAdmin(`${socket}.envoy-admin`, path),
+      envoyAdmin: (path) => askAdmin(envoyAdmin ?? `${socket}.envoy-admin`, path),
+      attached: envoyAdmin === undefined ? undefined : new AttachedEnvoy(envoyAdmin),
     })
     await service.start()
   } catch (error) {

@@ -177,6 +177,7 @@ test('docs/observability.md has every metric, and no other', async () => {
   a2aStream('a', 'TASK_STATE_WORKING', 'TASK_STATE_COMPLETED')
   metrics.pin({ server: 's', why: 'new', held: true })
   metrics.notification({ outcome: 'delivered', agent: 'planner', id: 'n', tries: 1 })
+  metrics.envoyMissing(0)
   const rendered = [...(await metrics.render()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
   const documented = [
     ...readFileSync('docs/observability.md', 'utf8').matchAll(/^\| `([a-z0-9_]+)` \| (?:counter|histogram|gauge) /gm),

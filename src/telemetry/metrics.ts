@@ -20,7 +20,7 @@ export interface UpstreamHealth {
 }
 
 /** How a change of rules went. */
-export type RuleChange = 'applied' | 'rejected' | 'invalid'
+export type RuleChange = 'applied' | 'rejected' | 'waiting' | 'invalid'
 
 /** A counter that is only added to here and read when somebody asks: adding costs no more than adding. */
 class Totals {
@@ -110,6 +110,7 @@ export class Metrics {
   #revision = 1
   #appliedMs = Date.now()
   #envoys = 0
+  #missing: number | undefined
 
   /** @param upstreams asked for when somebody reads the metrics, like `notificationsWaiting` */
   constructor(upstreams: () => Iterable<UpstreamHealth>, notificationsWaiting?: () => Promise<number | undefined>) {
@@ -175,6 +176,9 @@ export class Metrics {
       result.observe(this.#appliedMs / 1000),
     )
     gauge('chaperone.envoys', 'Envoys connected', (result) => result.observe(this.#envoys))
+    gauge('chaperone.envoy.missing', 'Clusters that an attached Envoy lacks for the rules in force', (result) => {
+      if (this.#missing !== undefined) result.observe(this.#missing)
+    })
     gauge('chaperone.upstream.in_flight', 'Attempts under way', (result) => {
       for (const { target, inFlight } of upstreams()) result.observe(inFlight, { target })
     })
@@ -296,6 +300,11 @@ export class Metrics {
   /** @param count Envoys connected now */
   envoys(count: number): void {
     this.#envoys = count
+  }
+
+  /** @param count of clusters that Envoy lacks for the rules in force; -1 where it cannot be asked */
+  envoyMissing(count: number): void {
+    this.#missing = count
   }
 
   /** @returns everything in Prometheus' text format */

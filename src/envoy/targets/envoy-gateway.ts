@@ -8,6 +8,8 @@ import { configFor, type Target, type TargetInput } from './target.ts'
 
 /** The user that Envoy Gateway runs Envoy as. */
 const proxyUid = 65532
+/** The port of its admin interface. */
+const adminPort = 19000
 
 const gatewayApi = 'gateway.networking.k8s.io'
 const extensions = 'gateway.envoyproxy.io'
@@ -95,7 +97,7 @@ function gatewayOf({ rules, socket, version }: TargetInput): object[] {
           type: 'Kubernetes',
           kubernetes: {
             envoyDeployment: {
-              initContainers: [serviceContainer({ socket, version, uid: proxyUid })],
+              initContainers: [serviceContainer({ socket, version, uid: proxyUid, adminPort })],
               pod: { volumes: serviceVolumes },
               container: { volumeMounts: [socketMount(socket)] },
             },

@@ -5,6 +5,8 @@ import { configFor, type Target } from './target.ts'
 
 /** The user that istio-proxy runs as. What this user sends is not caught by the pod's iptables rules. */
 const proxyUid = 1337
+/** The port of its admin interface. */
+const adminPort = 15000
 
 /** What Envoy's distributors build in and Istio's proxy (to 1.32) does not, of what rules can ask for. */
 const notInIstio: ReadonlyMap<string, string> = new Map([
@@ -103,7 +105,10 @@ export const istio: Target = (input) => {
                   'traffic.sidecar.istio.io/excludeInboundPorts': '10001',
                 },
               },
-              spec: { initContainers: [serviceContainer({ socket, version, uid: proxyUid })], volumes: serviceVolumes },
+              spec: {
+                initContainers: [serviceContainer({ socket, version, uid: proxyUid, adminPort })],
+                volumes: serviceVolumes,
+              },
             },
           },
         },

@@ -14,17 +14,29 @@ export function socketMount(socket: string) {
   return { name: 'chaperone-socket', mountPath: posix.dirname(socket) }
 }
 
-/**
- * The service as a native sidecar: it starts before Envoy's first request and ends after its last.
- * @param uid of Envoy: the socket between the two is for its owner only
- */
-export function serviceContainer({ socket, version, uid }: { socket: string; version: string; uid: number }): object {
+export interface ServiceContainerOptions {
+  socket: string
+  /** Of the image. */
+  version: string
+  /** Envoy's: the socket between the two is for its owner only. */
+  uid: number
+  /** The port of Envoy's admin interface, on the pod's loopback. */
+  adminPort: number
+}
+
+/** The service as a native sidecar: it starts before Envoy's first request and ends after its last. */
+export function serviceContainer({ socket, version, uid, adminPort }: ServiceContainerOptions): object {
   const probe = (path: string) => ({ httpGet: { path, port: telemetryPort } })
   return {
     name: 'chaperone',
     image: `chaperone:${version}`,
     restartPolicy: 'Always',
-    args: ['serve', ...['--file', '/etc/chaperone/chaperone.yaml'], ...['--socket', socket]],
+    args: [
+      'serve',
+      ...['--file', '/etc/chaperone/chaperone.yaml'],
+      ...['--socket', socket],
+      ...['--envoy-admin', `http://127.0.0.1:${adminPort}`],
+    ],
     env: [
       {
         name: 'CHAPERONE_STORE',

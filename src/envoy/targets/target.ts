@@ -1,4 +1,5 @@
 import type { Rules } from '../../config/schema.ts'
+import { markerOf } from '../attached.ts'
 import type { EnvoyJson } from '../xds/filters.ts'
 import type { EnvoyConfig } from '../xds/resources.ts'
 import { validationSecretName } from '../xds/secret.ts'
@@ -41,7 +42,9 @@ export function configFor(input: TargetInput, failover: Failover, secretSource?:
     { ...input.config, secret: secretsFor(input.config.secret, input.systemCaFile) },
     secretSource,
   )
-  return (input.failover ?? failover) === 'aggregate' ? withAggregates(made) : made
+  const { clusters, listeners } = (input.failover ?? failover) === 'aggregate' ? withAggregates(made) : made
+  const marker = { name: markerOf(input.config), type: 'STATIC', connect_timeout: '1s' }
+  return { clusters: [...clusters, marker], listeners }
 }
 
 /** The system's authorities are those of the machine that Envoy runs on, not of the one that renders. */
