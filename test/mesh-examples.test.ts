@@ -45,6 +45,7 @@ async function validated(bootstrap: unknown): Promise<string> {
 }
 
 interface Example {
+  egress?: { authority?: unknown }
   http?: { routes: { apiKey?: unknown }[] }
 }
 
@@ -56,8 +57,23 @@ function example(name: string): string {
     .replace('server.key', 'test/tls/listener-1-key.pem')
   const rules = parse(text) as Example
   for (const route of rules.http?.routes ?? []) delete route.apiKey
+  delete rules.egress?.authority
   const file = join(directory, name)
   writeFileSync(file, stringify(rules))
+  return file
+}
+
+function withAuthority(): string {
+  const file = join(directory, 'authority.yaml')
+  writeFileSync(
+    file,
+    stringify({
+      listeners: { default: { port: 10000, serves: ['egress'] } },
+      providers: { openai: { type: 'openai', apiKey: '${env:OPENAI_API_KEY}' } },
+      models: { 'gpt-*': { targets: [{ provider: 'openai' }] } },
+      egress: { authority: { certificateFile: 'test/tls/ca.pem', keyFile: 'test/tls/ca-key.pem' } },
+    }),
+  )
   return file
 }
 
@@ -75,7 +91,7 @@ test.each(examples)('%s in a static file, with either kind of failover', async (
 test.each(examples)('%s beside Istio’s proxy, or what its build has not', async (name) => {
   const { code, said, documents } = await rendered('istio', example(name))
   if (code !== 0) {
-    expect(said).toMatch(/^Istio's proxy is built without what these rules need: .*(?:path templates|HTTP\/3)/)
+    expect(said).toMatch(/^Istio's proxy is built without .*(?:path templates|HTTP\/3)|^listeners\.\w+\.serves: egress/)
     return
   }
   const filter = documents.find(({ kind }) => kind === 'EnvoyFilter') as EnvoyFilter
@@ -91,6 +107,8 @@ test('what a target cannot carry is refused by its name, and nothing is written'
     ['envoy-static', 'examples/everything.yaml', /would have to stand in Envoy's own configuration.*identity/],
     ['envoy-gateway', example('http.yaml'), /^http\.routes: are not carried to Envoy Gateway, which has HTTPRoute/],
     ['envoy-gateway', 'examples/tls.yaml', /^listeners\.\w+\.tls: Envoy Gateway ends TLS/],
+    ['envoy-static', withAuthority(), /^egress\.authority: its certificates are made when Envoy asks/],
+    ['envoy-gateway', withAuthority(), /^listeners\.\w+\.serves: egress needs what Envoy Gateway's bootstrap/],
   ]
   for (const [target, file, message] of cases) {
     const { code, said, documents } = await rendered(target, file, { output })

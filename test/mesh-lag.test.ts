@@ -86,7 +86,7 @@ beforeAll(async () => {
     ...['--config-path', join(files, 'bootstrap.yaml'), '--concurrency', '1', '--log-level', 'error'],
     ...['--use-dynamic-base-id', '--drain-strategy', 'immediate'],
   ])
-  await eventually(async () => expect(await ask('one')).toMatchObject({ status: 200 }))
+  await eventually(async () => expect(await ask('one')).toMatchObject({ status: 200 }), 60_000)
 })
 
 afterAll(async () => {

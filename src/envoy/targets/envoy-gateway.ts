@@ -4,7 +4,7 @@ import { type EnvoyJson, extAuthz } from '../xds/filters.ts'
 import { typeUrls } from '../xds/registry.ts'
 import { serviceClusterConfig } from './envoy-static.ts'
 import { kustomizeParts, partOf, serviceContainer, serviceVolumes, socketMount } from './kubernetes.ts'
-import { configFor, type Target, type TargetInput } from './target.ts'
+import { configFor, refuseEgress, type Target, type TargetInput } from './target.ts'
 
 /** The user that Envoy Gateway runs Envoy as. */
 const proxyUid = 65532
@@ -36,6 +36,7 @@ const managerFields = [
  */
 export const envoyGateway: Target = (input) => {
   refuseWhatIsTheGateways(input.rules)
+  refuseEgress(input.rules, 'Envoy Gateway')
   return [
     {
       name: 'kustomization.yaml',

@@ -1,7 +1,7 @@
 import type { EnvoyJson } from '../xds/filters.ts'
 import { serviceClusterConfig } from './envoy-static.ts'
 import { kustomizeParts, partOf, podLabel, serviceContainer, serviceVolumes, socketMount } from './kubernetes.ts'
-import { configFor, type Target } from './target.ts'
+import { configFor, refuseEgress, type Target } from './target.ts'
 
 /** The user that istio-proxy runs as. What this user sends is not caught by the pod's iptables rules. */
 const proxyUid = 1337
@@ -22,7 +22,8 @@ const notInIstio: ReadonlyMap<string, string> = new Map([
  * puts the service into the pod.
  */
 export const istio: Target = (input) => {
-  const { socket, version } = input
+  const { socket, version, rules } = input
+  refuseEgress(rules, 'Istio')
   const { clusters, listeners } = configFor(input, 'aggregate')
   refuseWhatIstioLacks({ clusters, listeners })
   const add = (applyTo: string) => (value: EnvoyJson) => ({

@@ -36,8 +36,15 @@ export interface TargetFile {
 /** Makes the files of one target. @throws {RangeError} where the rules ask for what the target cannot give */
 export type Target = (input: TargetInput) => TargetFile[]
 
-/** The configuration of a target, with nothing in it that a control plane of ours would serve. */
+/**
+ * The configuration of a target, with nothing in it that a control plane of ours would serve.
+ * @throws {RangeError} where the rules cannot do without one
+ */
 export function configFor(input: TargetInput, failover: Failover, secretSource?: SecretSource): SelfContained {
+  if (egressListener(input.rules) !== undefined && input.rules.egress.authority !== undefined)
+    throw new RangeError(
+      'egress.authority: its certificates are made when Envoy asks for them, over ADS; they cannot be rendered. Take it out, or have the service tell Envoy everything.',
+    )
   const made = selfContained(
     { ...input.config, secret: secretsFor(input.config.secret, input.systemCaFile) },
     secretSource,
@@ -45,6 +52,20 @@ export function configFor(input: TargetInput, failover: Failover, secretSource?:
   const { clusters, listeners } = (input.failover ?? failover) === 'aggregate' ? withAggregates(made) : made
   const marker = { name: markerOf(input.config), type: 'STATIC', connect_timeout: '1s' }
   return { clusters: [...clusters, marker], listeners }
+}
+
+/** @returns the name of a listener that serves egress */
+function egressListener({ listeners }: Rules): string | undefined {
+  return Object.entries(listeners).find(([, { serves }]) => serves.includes('egress'))?.[0]
+}
+
+/** For targets whose bootstrap is not ours. @throws {RangeError} */
+export function refuseEgress(rules: Rules, mesh: string): void {
+  const name = egressListener(rules)
+  if (name !== undefined)
+    throw new RangeError(
+      `listeners.${name}.serves: egress needs what ${mesh}'s bootstrap may not have (internal listeners). Leave it out; agents name the gateway by their base URLs.`,
+    )
 }
 
 /** The system's authorities are those of the machine that Envoy runs on, not of the one that renders. */
