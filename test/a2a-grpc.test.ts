@@ -256,6 +256,18 @@ describe('deadlines', () => {
   })
 })
 
+test('trace context and extensions go on to the agent', async () => {
+  const json = { tenant: 'modern', message: { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'only words' }] } }
+  const trace = 'c'.repeat(32)
+  const headers = { traceparent: `00-${trace}-${'d'.repeat(16)}-01`, 'a2a-extensions': 'https://example.com/ext/v1' }
+  await grpcCall(gateway.url, { operation: 'sendMessage', json }, headers)
+  expect(agents.modern.seen.at(-1)).toMatchObject({
+    traceparent: expect.stringContaining(trace),
+    'a2a-extensions': 'https://example.com/ext/v1',
+    'a2a-version': '1.0',
+  })
+})
+
 test('tenants are what the card says', async () => {
   const json = { message: { messageId: 'm', role: 'ROLE_USER', parts: [{ text: 'only words' }] } }
   const ask = (tenant: string, headers = {}) =>

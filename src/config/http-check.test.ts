@@ -261,6 +261,13 @@ test('AI paths are only those of what there is, and only where it is served', ()
   expect(findingsOf({ routes: [route] }, { ...ai, listeners: { web: { serves: ['http'] } } })).toEqual([])
   const servers = { mcp: { servers: { s: { type: 'http' as const, url: 'https://s.test' } } } }
   expect(findingsOf({ routes: [{ ...route, match: { prefix: '/mcp/x' } }] }, servers)).toHaveLength(1)
+  // Agents are asked by gRPC at the paths of their service, unless none is.
+  const agents = (offer: object) => ({ a2a: { agents: { planner: { url: 'https://p.test', offer } } } })
+  for (const service of ['lf.a2a.v1.A2AService', 'a2a.v1.A2AService']) {
+    const routes = [{ name: 'r', service: 'b', match: { grpc: { service } } }]
+    expect(findingsOf({ routes }, agents({}))).toHaveLength(1)
+    expect(findingsOf({ routes }, agents({ bindings: ['jsonrpc'] }))).toEqual([])
+  }
 })
 
 test('a route on a listener that does not serve http, and a service that nobody uses', () => {
