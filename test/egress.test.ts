@@ -8,6 +8,9 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { AgentCard } from '@a2a-js/sdk'
+import { ClientFactory, ClientFactoryOptions } from '@a2a-js/sdk/client'
+import { GrpcTransportFactory } from '@a2a-js/sdk/client/grpc'
 import { LLMock } from '@copilotkit/aimock'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
@@ -16,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { type RulesInput, rulesSchema } from '../src/config/schema.ts'
 import { startAgent, type TestAgent } from './a2a/agent.ts'
+import { message } from './a2a/message.ts'
 import { eventually, startGateway, type TestGateway } from './gateway.ts'
 import { freePort } from './harness.ts'
 import { ask, type EchoServer, echoServer } from './http/echo.ts'
@@ -36,6 +40,7 @@ let elsewhere: Server
 let tcp: Server
 let mcp: Awaited<ReturnType<typeof startOldServer>>
 let agent: TestAgent
+let speaker: TestAgent
 let gateway: TestGateway
 let input: RulesInput
 let proxy: string
@@ -73,7 +78,7 @@ beforeAll(async () => {
   )
   tcp = createTcpServer((socket) => socket.end('a server that speaks first'))
   await Promise.all([front, elsewhere, tcp].map(listen))
-  ;[mcp, agent] = await Promise.all([startOldServer(), startAgent()])
+  ;[mcp, agent, speaker] = await Promise.all([startOldServer(), startAgent(), startAgent([['GRPC', '1.0']])])
   const port = await freePort()
   keyedPort = await freePort()
   proxy = `http://127.0.0.1:${port}`
@@ -95,7 +100,7 @@ beforeAll(async () => {
     },
     policies: { rules: { sales: { effect: 'deny', when: 'identity.team == "sales" && model == "gpt-big"' } } },
     mcp: { servers: { tools: { type: 'http', url: mcp.url, tools: { deny: ['test_simple_text'] } } } },
-    a2a: { agents: { planner: { url: agent.url } } },
+    a2a: { agents: { planner: { url: agent.url }, speaker: { url: speaker.url, hosts: [speaker.grpc] } } },
     egress: {
       authority: { directory },
       rules: [
@@ -126,7 +131,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await gateway?.stop()
-  await Promise.all([mock.stop(), echo?.close(), mcp?.stop(), agent?.close()])
+  await Promise.all([mock.stop(), echo?.close(), mcp?.stop(), agent?.close(), speaker?.close()])
   for (const server of [front, elsewhere, tcp]) server?.close()
   rmSync(directory, { recursive: true, force: true })
 })
@@ -328,6 +333,34 @@ describe('MCP servers and agents', () => {
         }),
       })
       expect(await answer.json()).toMatchObject({ jsonrpc: '2.0', id: 1, result: expect.anything() })
+    }
+  })
+})
+
+describe('an agent of gRPC, whose client (grpc-js) is told of the proxy by its environment', () => {
+  test.each([
+    [
+      'by the card that comes by the proxy',
+      async () => (await through(proxy)(`${speaker.url}/.well-known/agent-card.json`)).json(),
+    ],
+    ['by its own card', async () => (await fetch(`${speaker.url}/.well-known/agent-card.json`)).json()],
+  ])('%s', async (_, card) => {
+    process.env.grpc_proxy = proxy
+    try {
+      const factory = new ClientFactory(
+        ClientFactoryOptions.createFrom(ClientFactoryOptions.default, {
+          transports: [new GrpcTransportFactory()],
+          preferredTransports: ['GRPC'],
+        }),
+      )
+      const client = await factory.createFromAgentCard(AgentCard.fromJSON(await card()))
+      expect(await client.sendMessage(message('only words'))).toMatchObject({
+        parts: [{ content: { value: 'you said only words' } }],
+      })
+      expect(gateway.egress.at(-1)).toMatchObject({ known: 'speaker', method: 'tunnel', action: 'read' })
+      expect(gateway.a2aRecords.at(-1)).toMatchObject({ agent: 'speaker', binding: 'grpc' })
+    } finally {
+      delete process.env.grpc_proxy
     }
   })
 })

@@ -41,7 +41,7 @@ const allowed: Record<string, readonly string[]> = {
   'gateway-api': ['config'],
   mcp: ['config', 'identity', 'limits', 'protocol.ts', 'json.ts', 'sse.ts'],
   a2a: ['config', 'guards', 'identity', 'limits', 'mcp', 'protocol.ts', 'json.ts', 'sse.ts'],
-  egress: ['config', 'mcp', 'protocol.ts'],
+  egress: ['a2a', 'config', 'mcp', 'protocol.ts'],
   telemetry: [],
   'envoy/wire': ['protocol.ts', 'envoy'],
   'envoy/xds': ['config', 'protocol.ts', 'envoy'],

@@ -1,4 +1,5 @@
 import { METHODS } from 'node:http'
+import { agentHeader } from '../a2a/grpc/agent-names.ts'
 import type { EgressAction } from '../config/egress.ts'
 import type { Identity, Unidentified } from '../identity/identity.ts'
 import { Reach, zoneOf } from '../mcp/oauth/reach.ts'
@@ -162,7 +163,9 @@ export class EgressProtocol implements Protocol {
     const protocol =
       recognised.protocol === 'mcp' ? this.#parts.mcp(recognised.server) : recognised.protocol === 'a2a' ? a2a : llm
     if (!protocol) return this.#bad(request, listener, 'This MCP server is on no endpoint of the gateway.', 403)
-    const decided = protocol.decide({ ...request, path: own, port: this.#parts.portOf(listener) })
+    const headers =
+      recognised.protocol === 'a2a' ? new Map([...request.headers, [agentHeader, recognised.agent]]) : request.headers
+    const decided = protocol.decide({ ...request, headers, path: own, port: this.#parts.portOf(listener) })
     const withPath = (decision: Decision): Decision =>
       decision.type === 'plan' || decision.type === 'respond' ? { ...decision, path: own } : decision
     return decided instanceof Promise ? decided.then(withPath) : withPath(decided)

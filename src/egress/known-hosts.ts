@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { isGrpcPath } from '../a2a/grpc/agent-names.ts'
 import type { ProviderRule, Rules } from '../config/schema.ts'
 import { apiPath } from './api-paths.ts'
 import { catalogue, type HostApi } from './catalogue.ts'
@@ -7,7 +8,9 @@ import { authorityOf, hostPattern, type Place } from './host-pattern.ts'
 /** What a request to a known host is. */
 export type Recognised =
   /** A call of a protocol, by the path that the gateway has for it. */
-  | { readonly type: 'call'; readonly protocol: 'llm' | 'a2a'; readonly path: string }
+  | { readonly type: 'call'; readonly protocol: 'llm'; readonly path: string }
+  /** A call of an agent; those of gRPC have the paths of its methods, and do not name it. */
+  | { readonly type: 'call'; readonly protocol: 'a2a'; readonly agent: string; readonly path: string }
   /** A message to one MCP server. */
   | { readonly type: 'call'; readonly protocol: 'mcp'; readonly server: string; readonly path: string }
   /** Nothing that is governed. */
@@ -192,13 +195,14 @@ const cardPath = /^\/\.well-known\/agent(?:-card)?\.json$/
 function agent(name: string, url: string): Omit<Known, 'url'> {
   const own = new URL(url).pathname.replace(/\/$/, '')
   const here = `/a2a/${name}`
-  const call = (path: string): Recognised => ({ type: 'call', protocol: 'a2a', path })
+  const call = (path: string): Recognised => ({ type: 'call', protocol: 'a2a', agent: name, path })
   return {
     name,
     protocol: 'a2a',
     recognise(path) {
       // What the card says, once it was read through the gateway.
       if (path === here || path.startsWith(`${here}/`)) return call(path)
+      if (isGrpcPath(path)) return call(path)
       if (cardPath.test(path)) return call(here + path)
       if (path === own || path === `${own}/`) return call(here)
       return path.startsWith(`${own}/`) ? call(here + path.slice(own.length)) : undefined
