@@ -3,10 +3,11 @@ import type { TreeCall } from './tree-call.ts'
 
 /** What calls of one tree took together. */
 export interface Spent {
+  /** Those that no rule refused. */
   readonly modelCalls: number
   readonly toolCalls: number
   readonly delegations: number
-  /** Of these, how many were refused or failed. */
+  /** How many calls were refused, or failed. */
   readonly failures: number
   readonly input: number
   readonly output: number
@@ -146,11 +147,12 @@ const nothing: Spent = { modelCalls: 0, toolCalls: 0, delegations: 0, failures: 
 const delegates: ReadonlySet<string> = new Set(['sendMessage', 'streamMessage'])
 
 function spentBy(call: TreeCall): Spent {
-  const { kind, operation, input, output, nanoUsd } = call
+  const { kind, operation, input, output, nanoUsd, rule } = call
+  const asked = rule === undefined
   return {
-    modelCalls: kind === 'model' ? 1 : 0,
-    toolCalls: kind === 'tool' && operation === 'tools/call' ? 1 : 0,
-    delegations: kind === 'agent' && delegates.has(operation) ? 1 : 0,
+    modelCalls: asked && kind === 'model' ? 1 : 0,
+    toolCalls: asked && kind === 'tool' && operation === 'tools/call' ? 1 : 0,
+    delegations: asked && kind === 'agent' && delegates.has(operation) ? 1 : 0,
     failures: failed(call) ? 1 : 0,
     input,
     output,
