@@ -51,6 +51,11 @@ export async function main(argv: readonly string[]): Promise<void> {
       .env('CHAPERONE_STATE')
       .default('.chaperone-state')
   const api = () => new Option('--api <address:port>', 'serve the management API there').env('CHAPERONE_API')
+  const ofApi = () =>
+    new Option(
+      '--api <address:port>',
+      'without a store: the management API of the service, opened by the key in CHAPERONE_TOKEN or CHAPERONE_ADMIN_TOKEN',
+    ).env('CHAPERONE_API')
   const output = () => new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text')
   const keysFile = () =>
     new Option('--keys <file>', 'the file of virtual keys').env('CHAPERONE_KEYS').default('chaperone.keys.json')
@@ -175,6 +180,12 @@ export async function main(argv: readonly string[]): Promise<void> {
     .requiredOption('-f, --file <path>', 'a file, or a directory of them')
     .addOption(message())
     .option('--dry-run', 'only say what would change')
+    .addHelpText(
+      'after',
+      `
+  $ chaperone rules apply -f rules/ --dry-run            what would change
+  $ chaperone rules apply -f rules/ -m 'more for research'`,
+    )
     .action(async (options: RevisionOptions & { file: string; message?: string; dryRun?: boolean }) => {
       const { apply } = await import('./cli/revisions.ts')
       process.exitCode = await apply(options)
@@ -259,6 +270,12 @@ export async function main(argv: readonly string[]): Promise<void> {
       new Option('--role <role>', 'what it may do in the management API').choices(['viewer', 'editor', 'admin']),
     )
     .option('--expires <duration>', 'when it expires, such as 720h; default: never')
+    .addHelpText(
+      'after',
+      `
+  $ chaperone keys create -n ci --team research --models 'gpt-*' --expires 720h
+  $ chaperone keys create -n console --role viewer       a key for the management API`,
+    )
     .action(async (options: CreateOptions) => {
       const { createKey } = await import('./cli/keys.ts')
       process.exitCode = await createKey(options)
@@ -352,6 +369,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .description('what was used, and what it cost')
     .addOption(store())
     .addOption(tenant())
+    .addOption(ofApi())
     .option('--from <day>', 'the first day, such as 2026-11-01; default: the first of this month')
     .option('--to <day>', 'the last day; default: today')
     .addOption(
@@ -366,6 +384,12 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option('--key <id>', 'only this key')
     .option('--model <name>', 'only this model')
     .option('--provider <name>', 'only this provider')
+    .addHelpText(
+      'after',
+      `
+  $ chaperone usage --by day,model --team research
+  $ chaperone usage --by user --from 2026-11-01 -o json`,
+    )
     .addOption(output())
     .action(async (options: UsageOptions) => {
       const { usage } = await import('./cli/usage.ts')
@@ -390,6 +414,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .argument('[request]', 'the id of a request; absent: the options describe one')
     .addOption(store())
     .addOption(tenant())
+    .addOption(ofApi())
     .option('-f, --file <file>', 'rules; default: the store’s, else chaperone.yaml')
     .option('--model <name>', 'the model that is asked for')
     .option('--operation <name>', 'chat, messages, responses, embeddings, …', 'chat')
@@ -411,6 +436,12 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option('--agent <name>', 'the agent that is called')
     .option('--spent <budget=share...>', 'how much of budgets is used up, such as team=0.8')
     .option('--now <time>', 'when; default: now')
+    .addHelpText(
+      'after',
+      `
+  $ chaperone explain 7b3ae8e1-3394-46b2-97bf-51259699ba7a     by the answer's x-request-id
+  $ chaperone explain --model gpt-4o --team interns --param stream=true --now 2026-11-23T23:00:00Z`,
+    )
     .addOption(output())
     .action(async (request: string | undefined, options: ExplainOptions) => {
       const { explain } = await import('./cli/explain.ts')

@@ -12,6 +12,7 @@ import { RedisRuleStore } from '../store/redis-rule-store.ts'
 import { StoreError } from '../store/rule-store.ts'
 import type { DecisionEntry } from '../usage/entry.ts'
 import { RedisBooks } from '../usage/redis-books.ts'
+import { askApi } from './api-client.ts'
 import { withRedis } from './redis.ts'
 import { RulesError, readRules, reason, rulesIn } from './rules.ts'
 
@@ -19,6 +20,8 @@ export interface ExplainOptions {
   /** URL of a Redis. */
   store?: string
   tenant: string
+  /** Where the management API of a service is, where there is no store. */
+  api?: string
   /** Rules, where they are not to be the store's. */
   file?: string
   /** The file of virtual keys, where there is no store. */
@@ -161,10 +164,13 @@ async function keyOf(id: string, { store: url, tenant, keys }: ExplainOptions): 
 
 async function decisionOf(
   requestId: string,
-  { store, tenant, file }: ExplainOptions,
+  { store, tenant, file, api }: ExplainOptions,
 ): Promise<{ decision: DecisionEntry; steps: Step[] }> {
+  if (store === undefined && api !== undefined) return await decisionAt(api, requestId)
   if (store === undefined)
-    throw new RulesError('Decisions are kept in Redis: say which with --store, or in CHAPERONE_STORE.')
+    throw new RulesError(
+      'Decisions are kept in Redis (--store, CHAPERONE_STORE), or by a service that runs without one (--api, CHAPERONE_API).',
+    )
   return await withRedis(store, async (client) => {
     const decision = await new RedisBooks(client, tenant).decision(requestId).catch((cause) => {
       throw new StoreError('Redis cannot be used: it does not answer.', { cause })
@@ -173,6 +179,26 @@ async function decisionOf(
     const rules = file === undefined ? await revisionOf(client, tenant, decision.revision) : readRules(file).rules
     return { decision, steps: explainDecision(decision, rules) }
   })
+}
+
+/** @throws {RulesError} */
+async function decisionAt(api: string, requestId: string): Promise<{ decision: DecisionEntry; steps: Step[] }> {
+  const answer = (await askApi(api, 'DecisionService/GetDecision', { requestId })) as {
+    decision: Omit<DecisionEntry, 'time' | 'revision'> & { time: string; revision?: string }
+    steps?: Step[]
+  }
+  const { time, revision, ...decision } = answer.decision
+  return {
+    decision: {
+      ...decision,
+      // Proto's JSON leaves out what is empty.
+      model: decision.model ?? '',
+      status: decision.status ?? 0,
+      time: Date.parse(time),
+      ...(revision !== undefined && { revision: Number(revision) }),
+    },
+    steps: answer.steps ?? [],
+  }
 }
 
 /** @returns undefined where a decision names none, or it cannot be read: the decision can be told without it */

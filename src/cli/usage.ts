@@ -1,12 +1,16 @@
+import { z } from 'zod'
 import { RedisBooks } from '../usage/redis-books.ts'
-import { type Dimension, dayOf, type UsageRow } from '../usage/rollup.ts'
+import { type Dimension, dayOf, type UsageQuery, type UsageRow } from '../usage/rollup.ts'
+import { askApi } from './api-client.ts'
 import { withRedis } from './redis.ts'
-import { reason } from './rules.ts'
+import { RulesError, reason } from './rules.ts'
 
 export interface UsageOptions {
   /** URL of a Redis. */
   store?: string
   tenant: string
+  /** Where the management API of a service is, where there is no store. */
+  api?: string
   from?: string
   to?: string
   /** Default: team. */
@@ -25,17 +29,16 @@ export interface UsageOptions {
  * @returns the exit code
  */
 export async function usage(
-  { store, tenant, from, to, by = ['team'], output, ...only }: UsageOptions,
+  { store, tenant, api, from, to, by = ['team'], output, ...only }: UsageOptions,
   write: (text: string) => void = (text) => void process.stdout.write(text),
 ): Promise<number> {
-  if (store === undefined) {
-    process.stderr.write('Usage is kept in Redis: say which with --store, or in CHAPERONE_STORE.\n')
-    return 1
-  }
   const today = dayOf(Date.now())
   const query = { from: from ?? `${today.slice(0, 8)}01`, to: to ?? today, by, only }
   try {
-    const rows = await withRedis(store, (client) => new RedisBooks(client, tenant).usage(query))
+    const rows =
+      store !== undefined
+        ? await withRedis(store, (client) => new RedisBooks(client, tenant).usage(query))
+        : await usageOf(api, query)
     write(output === 'json' ? `${JSON.stringify({ by, rows: rows.map(shown) }, null, 2)}\n` : tableOf(by, rows))
     return 0
   } catch (error) {
@@ -43,6 +46,41 @@ export async function usage(
     return 1
   }
 }
+
+/** @throws {RulesError} */
+async function usageOf(api: string | undefined, { only = {}, ...query }: UsageQuery): Promise<UsageRow[]> {
+  if (api === undefined)
+    throw new RulesError(
+      'Usage is kept in Redis (--store, CHAPERONE_STORE), or by a service that runs without one (--api, CHAPERONE_API).',
+    )
+  const answer = await askApi(api, 'UsageService/QueryUsage', { ...query, ...only })
+  return answerSchema
+    .parse(answer)
+    .rows.map(({ usd, ...row }) => ({ ...row, nanoUsd: Math.round(usd * 1_000_000_000) }))
+}
+
+/** Proto's JSON: counts are texts, and what is 0 or empty is left out. */
+const count = z.coerce.number().default(0)
+const answerSchema = z.object({
+  rows: z
+    .array(
+      z
+        .object({
+          group: z.array(z.string()).default([]),
+          requests: count,
+          inputTokens: count,
+          outputTokens: count,
+          cachedTokens: count,
+          reasoningTokens: count,
+          usd: count,
+        })
+        .transform(({ group, requests, inputTokens, outputTokens, cachedTokens, reasoningTokens, usd }) => ({
+          ...{ group, requests, usd },
+          ...{ input: inputTokens, output: outputTokens, cached: cachedTokens, reasoning: reasoningTokens },
+        })),
+    )
+    .default([]),
+})
 
 const shown = ({ group, nanoUsd, ...counts }: UsageRow) => ({ group, ...counts, usd: nanoUsd / 1_000_000_000 })
 
