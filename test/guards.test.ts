@@ -9,6 +9,8 @@ const card = '4111 1111 1111 1111'
 let gateway: TestGateway
 let client: OpenAI
 let webhook: Awaited<ReturnType<typeof upstream>>
+/** A provider that has the legacy completions API itself. */
+let legacy: Awaited<ReturnType<typeof upstream>>
 
 beforeAll(async () => {
   process.env.GUARDS_KEY = 'sk-provider'
@@ -32,17 +34,49 @@ beforeAll(async () => {
       response.end(JSON.stringify(rude ? { action: 'deny', message: 'It is rude.' } : { action: 'pass' }))
     })
   })
+  legacy = await upstream((request, response) => {
+    let body = ''
+    request.on('data', (piece) => {
+      body += piece
+    })
+    request.on('end', () => {
+      const { prompt, stream } = JSON.parse(body) as { prompt: string; stream?: boolean }
+      const text = prompt.includes('whose card')
+        ? `It is ${card}, of ann@example.com.`
+        : prompt.includes('rude')
+          ? 'A rude sentence.'
+          : `I have charged ${/\[CARD_1\]/.exec(prompt)?.[0]} as you asked.`
+      const head = { id: 'cmpl-1', object: 'text_completion', created: 7, model: 'old' }
+      const usage = { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 }
+      const choice = (said: string, finish_reason: string | null) => ({
+        ...{ index: 0, text: said, logprobs: { tokens: [said] }, finish_reason },
+      })
+      if (!stream) {
+        response.setHeader('content-type', 'application/json')
+        response.end(JSON.stringify({ ...head, choices: [choice(text, 'stop')], usage }))
+        return
+      }
+      response.setHeader('content-type', 'text/event-stream')
+      const say = (choices: object[]) => response.write(`data: ${JSON.stringify({ ...head, choices })}\n\n`)
+      for (const piece of text.match(/.{1,3}/g) ?? []) say([choice(piece, null)])
+      say([choice('', 'stop')])
+      response.end(`data: ${JSON.stringify({ ...head, choices: [], usage })}\n\ndata: [DONE]\n\n`)
+    })
+  })
   gateway = await startGateway({
     providers: {
+      legacy: { type: 'openai', baseUrl: `${legacy.url}/v1`, apiKey: '${env:GUARDS_KEY}' },
       openai: { type: 'openai', baseUrl: `${mock.url}/v1`, apiKey: '${env:GUARDS_KEY}' },
       anthropic: { type: 'anthropic', baseUrl: mock.url, apiKey: '${env:GUARDS_KEY}' },
     },
     models: {
       plain: { targets: [{ provider: 'openai' }] },
+      legacy: { targets: [{ provider: 'legacy' }] },
       masked: { targets: [{ provider: 'openai' }] },
       translated: { targets: [{ provider: 'anthropic', model: 'claude-sonnet-4-5' }] },
       strict: { targets: [{ provider: 'openai' }] },
       asked: { targets: [{ provider: 'openai' }] },
+      'asked-legacy': { targets: [{ provider: 'legacy' }] },
     },
     guards: {
       cards: {
@@ -50,16 +84,21 @@ beforeAll(async () => {
         action: 'mask',
         restore: true,
         on: ['request'],
-        when: 'model in ["masked", "translated"]',
+        when: 'model in ["masked", "translated", "legacy"]',
       },
       answers: {
         detect: ['card', 'email'],
         action: 'mask',
         on: ['response'],
-        when: 'model in ["masked", "translated"]',
+        when: 'model in ["masked", "translated", "legacy"]',
       },
       secrets: { detect: ['secret', 'card'], action: 'deny', when: 'model == "strict"', message: 'Use the vault.' },
-      manners: { webhook: { url: webhook.url }, action: 'deny', on: ['response'], when: 'model == "asked"' },
+      manners: {
+        webhook: { url: webhook.url },
+        action: 'deny',
+        on: ['response'],
+        when: 'model in ["asked", "asked-legacy"]',
+      },
     },
   })
   client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'unused', maxRetries: 0 })
@@ -68,6 +107,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await gateway?.stop()
   await webhook?.close()
+  await legacy?.close()
   await mock.stop()
 })
 
@@ -133,11 +173,35 @@ test('an answer that is refused is an error, and a stream ends where it becomes 
   await expect(ask('asked', 'be rude')).rejects.toMatchObject({ status: 403, code: 'guard_denied' })
 })
 
-test('legacy completions, whose answers cannot be looked at, are refused where a guard is for them', async () => {
-  await expect(client.completions.create({ model: 'masked', prompt: 'hello' })).rejects.toMatchObject({
-    status: 400,
-    code: 'guards_need_chat',
+test.each(['legacy', 'translated'])('legacy completions are looked at: %s', async (model) => {
+  const { choices, usage } = await client.completions.create({ model, prompt: `Charge ${card}` })
+  expect(choices[0]).toMatchObject({ finish_reason: 'stop', logprobs: null })
+  expect(choices[0]!.text).toBe(`I have charged ${card} as you asked.`)
+  if (model === 'legacy') expect(usage).toMatchObject({ prompt_tokens: 3, completion_tokens: 5 })
+  const whole = await client.completions.create({ model, prompt: 'whose card' })
+  let text = ''
+  let finish: string | null = null
+  const stream = await client.completions.create({ model, prompt: 'whose card', stream: true })
+  for await (const chunk of stream)
+    for (const choice of chunk.choices) {
+      text += choice.text
+      finish = choice.finish_reason ?? finish
+    }
+  for (const said of [text, whole.choices[0]!.text]) {
+    expect(said).toMatch(/^It is \[CARD_1\], of \[EMAIL_1\]\.$/)
+  }
+  expect(finish).toBe('stop')
+})
+
+test('a guard that denies ends a legacy completion as its API has it', async () => {
+  await expect(client.completions.create({ model: 'asked-legacy', prompt: 'be rude' })).rejects.toMatchObject({
+    ...{ status: 403, code: 'guard_denied' },
   })
+  const denied = async () => {
+    const stream = await client.completions.create({ model: 'asked-legacy', prompt: 'be rude', stream: true })
+    for await (const chunk of stream) expect(chunk.choices.map(({ text }) => text).join('')).not.toContain('rude')
+  }
+  await expect(denied()).rejects.toThrow(/It is rude/)
 })
 
 test('usage is counted, whatever guards do', async () => {

@@ -211,13 +211,6 @@ export class LlmProtocol implements Protocol {
         `No provider of the model ${shorten(client.model)} serves ${request.path.slice(0, 200)}. Choose another model.`,
         { code: 'unsupported_operation', param: 'model' },
       )
-    if (client.operation === 'completions' && governed.session?.onResponse)
-      throw new ApiError(
-        400,
-        'invalid_request_error',
-        'The guards of this gateway cannot look at answers of the legacy completions API. Use /v1/chat/completions.',
-        { code: 'guards_need_chat' },
-      )
     const [group, member] = chooseFirst(lineup.groups, request.arrived)
     const { order, first } = writeFirst(client, lineup, group, member)
     const plan = new LlmPlan({

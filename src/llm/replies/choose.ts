@@ -60,12 +60,13 @@ export function chooseReply(
     return new TranslatedWhole((json) => client!.writeCountAnswer(counter!.readCountAnswer(json)))
   }
   const client = clientDialects[format as ClientDialectName]
+  const reader = dialect === 'completions' ? clientDialects.completions : provider
   if (streams) {
     const guard = guards && new GuardedEvents(guards)
-    return new TranslatedStream(provider.readStream(), client.writeStream(context()), seen, guard)
+    return new TranslatedStream(reader.readStream(), client.writeStream(context()), seen, guard)
   }
   return new TranslatedWhole((json) => {
-    const answer = provider.readAnswer(json)
+    const answer = reader.readAnswer(json)
     seen.id = answer.id
     seen.model = answer.model
     if (answer.usage) seen.usage = answer.usage

@@ -15,8 +15,15 @@ import { usageOf } from './observe.ts'
  * complete all the same where every choice has a finish reason: servers that leave it out exist.
  */
 export function readStream(): StreamReader {
-  return new ChatStreamReader()
+  return new ChatStreamReader(asItIs)
 }
+
+/** The same for chunks of an API that is much like this one. @param asChat gives the chunk as this API has it */
+export function readStreamLike(asChat: (chunk: JsonObject) => JsonObject): StreamReader {
+  return new ChatStreamReader(asChat)
+}
+
+const asItIs = (chunk: JsonObject) => chunk
 
 type StreamError = Extract<AnswerEvent, { type: 'error' }>['error']
 
@@ -37,6 +44,11 @@ class ChatStreamReader implements StreamReader {
   #started = false
   #ended = false
   #usage: Usage | undefined
+  readonly #asChat: (chunk: JsonObject) => JsonObject
+
+  constructor(asChat: (chunk: JsonObject) => JsonObject) {
+    this.#asChat = asChat
+  }
 
   push(chunk: Uint8Array): AnswerEvent[] {
     const events: AnswerEvent[] = []
@@ -68,8 +80,9 @@ class ChatStreamReader implements StreamReader {
     }
   }
 
-  #chunk(chunk: unknown, events: AnswerEvent[]): void {
-    if (!isObject(chunk)) throw new SyntaxError('a chunk that is not an object')
+  #chunk(sent: unknown, events: AnswerEvent[]): void {
+    if (!isObject(sent)) throw new SyntaxError('a chunk that is not an object')
+    const chunk = this.#asChat(sent)
     this.#usage = usageOf(chunk) ?? this.#usage
     const error = errorOf(chunk)
     if (error) {

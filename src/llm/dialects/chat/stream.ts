@@ -1,2 +1,2 @@
-export { readStream } from './stream-reader.ts'
+export { readStream, readStreamLike } from './stream-reader.ts'
 export { writeStream } from './stream-writer.ts'

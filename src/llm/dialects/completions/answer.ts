@@ -1,9 +1,29 @@
 import type { Answer, Choice, FinishReason, JsonObject } from '../../conversation.ts'
 import type { AnswerContext } from '../../dialect.ts'
-import { failure } from '../chat/answer.ts'
+import { objectsOf } from '../../fields.ts'
+import { failure, readAnswer as readChat } from '../chat/answer.ts'
 import { writeFinish as writeChatFinish } from '../chat/finish.ts'
 import { answerId } from '../chat/ids.ts'
 import { writeUsage } from '../chat/usage.ts'
+
+/**
+ * Reads a legacy completion: its choices are a chat's that have said their text. Log probabilities of its own form are left
+ * out: they repeat the text, which whoever looks at it may have changed.
+ * @throws {ApiError} with the error's own status where the answer is one; 502 where it has no choices
+ */
+export function readAnswer(body: JsonObject): Answer {
+  return readChat(asChat(body, 'message'))
+}
+
+/** A legacy completion, or a chunk of one, as the chat API has it. @param place where that has what is said */
+export function asChat(json: JsonObject, place: 'message' | 'delta'): JsonObject {
+  if (!Array.isArray(json.choices)) return json
+  const choices = objectsOf(json.choices).map(({ text, logprobs: _, ...choice }) => ({
+    ...choice,
+    [place]: { content: text },
+  }))
+  return { ...json, choices }
+}
 
 /**
  * Writes a legacy completion: the text of each choice. Thinking has no place in it.

@@ -2,7 +2,7 @@ import { APIError } from 'openai'
 import type { Completion } from 'openai/resources/completions'
 import { describe, expect, test } from 'vitest'
 import type { AnswerEvent, FinishReason, JsonObject } from '../../conversation.ts'
-import { writeStream } from './stream.ts'
+import { readStream, writeStream } from './stream.ts'
 import { answerContext, client, cut, encode, eventsOf, read, streamOf } from './testing.ts'
 
 const start: AnswerEvent = { type: 'start', id: 'x1', model: 'claude' }
@@ -195,4 +195,48 @@ test("a provider's chat, split at any byte, is the same completion", () => {
     Array.from(bytes, (_, at) => at),
   )
   expect(write(read(...single), withUsage)).toBe(whole)
+})
+
+describe('chunks of a provider', () => {
+  const chunk = (text: string, finish_reason: string | null = null, index = 0) => ({
+    ...{ id: 'cmpl-7', object: 'text_completion', created: 5, model: 'old' },
+    choices: [{ index, text, logprobs: { tokens: [text] }, finish_reason }],
+  })
+  const usage = { ...chunk(''), choices: [], usage: { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8 } }
+  const sent = (...chunks: object[]) =>
+    encode(`${chunks.map((each) => `data: ${JSON.stringify(each)}\n\n`).join('')}data: [DONE]\n\n`)
+  const readAll = (bytes: Uint8Array) => {
+    const reader = readStream()
+    return [...reader.push(bytes), ...reader.end()]
+  }
+
+  test('are read as they were written, without what repeats the text', () => {
+    const events = readAll(sent(chunk('Hej '), chunk('verden'), chunk('', 'length'), usage))
+    expect(JSON.stringify(events)).not.toContain('tokens')
+    expect(write(events, withUsage)).toBe(
+      write(
+        [
+          { type: 'start', id: 'cmpl-7', model: 'old', created: 5 },
+          ...[begin(0, 'text'), delta(0, 'Hej '), delta(0, 'verden'), close(0), finish('length')],
+          ...[{ type: 'usage' as const, usage: { input: 3, output: 5 } }, end],
+        ],
+        withUsage,
+      ),
+    )
+  })
+
+  test('of several choices stay apart', () => {
+    const events = readAll(sent(chunk('a'), chunk('x', null, 1), chunk('b', 'stop'), chunk('y', 'stop', 1)))
+    const said = (choice: number) =>
+      events.map((event) => (event.type === 'delta' && event.choice === choice ? event.text : '')).join('')
+    expect([said(0), said(1)]).toEqual(['ab', 'xy'])
+  })
+
+  test.each([
+    ['that break off', encode(`data: ${JSON.stringify(chunk('a'))}\n\n`)],
+    ['that are none', encode('data: [1]\n\n')],
+    ['that say an error', sent({ error: { message: 'no', type: 'server_error', code: 'x' } })],
+  ])('%s end in an error', (_, bytes) => {
+    expect(readAll(bytes).slice(-2)).toMatchObject([{ type: 'error' }, { type: 'end' }])
+  })
 })

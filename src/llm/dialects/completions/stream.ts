@@ -1,13 +1,19 @@
 import { sse } from '../../../sse.ts'
 import type { AnswerEvent, JsonObject, Usage } from '../../conversation.ts'
-import type { AnswerContext, StreamWriter } from '../../dialect.ts'
+import type { AnswerContext, StreamReader, StreamWriter } from '../../dialect.ts'
 import { ApiError, errorTypeOf } from '../../errors.ts'
 import { objectOf } from '../../fields.ts'
 import { failedAnswer } from '../chat/finish.ts'
 import { answerId } from '../chat/ids.ts'
+import { readStreamLike } from '../chat/stream.ts'
 import { writeUsage } from '../chat/usage.ts'
 import { writeError } from '../openai/errors.ts'
-import { writeFinish } from './answer.ts'
+import { asChat, writeFinish } from './answer.ts'
+
+/** A reader for streamed legacy completions, which are chats' but for where the text stands. */
+export function readStream(): StreamReader {
+  return readStreamLike((chunk) => asChat(chunk, 'delta'))
+}
 
 /** A writer for streamed legacy completions: `text_completion` chunks, then `[DONE]`. */
 export function writeStream(context: AnswerContext): StreamWriter {
