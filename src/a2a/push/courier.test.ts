@@ -221,3 +221,26 @@ test('a process that ends leaves what it has in hand to the next at once', async
   await until(() => expect(records).toMatchObject([{ outcome: 'delivered', tries: 1 }]))
   expect(sent).toHaveLength(1)
 })
+
+test('a client whose receivers are slow holds up nobody else', async () => {
+  const slow = await Promise.all(Array.from({ length: 70 }, () => callback({ owner: 'key:slow' })))
+  for (const id of slow) await say(id, state('A'))
+  const other = await callback({ owner: 'key:other', url: 'https://fast.example.org/' })
+  await say(other, state('A'))
+  let under = 0
+  const dispatch = new Dispatch({
+    poster: {
+      post: async (url, _, __, stop) => {
+        if (url.includes('fast')) return { type: 'delivered', status: 200 }
+        under++
+        await new Promise((resolve) => stop.addEventListener('abort', resolve))
+        return away
+      },
+    },
+    guards: () => undefined,
+    signer: undefined,
+  })
+  start([], { dispatch })
+  await until(() => expect(records).toMatchObject([{ outcome: 'delivered', host: 'fast.example.org' }]))
+  expect(under).toBe(16)
+})

@@ -27,7 +27,11 @@ const sayEveryMs = 3_000
 const holdMs = 10_000
 /** Other processes are not heard when they put something into the store. ms */
 const lookEveryMs = 1_000
-const mostAtOnce = 16
+const mostAtOnce = 64
+/** Of one client's: those whose receivers are slow must not hold up everybody else's. */
+const mostOfOne = 16
+/** A client that has so many under way comes again then, ms. */
+const ofOneWaitMs = 250
 /** The first wait after a failure and the longest, ms. */
 const firstWaitMs = 1_000
 const longestWaitMs = 60 * 60 * 1000
@@ -44,6 +48,8 @@ export class Courier {
   readonly #report: (error: unknown) => void
   readonly #stop = new AbortController()
   readonly #under = new Set<Promise<void>>()
+  /** How many are under way of each client. */
+  readonly #busy = new Map<string, number>()
   #rules: CourierRules | undefined
   #timer: NodeJS.Timeout | undefined
   #looking = false
@@ -136,7 +142,7 @@ export class Courier {
 
   async #settle(taken: Taken, rules: CourierRules | undefined, lost: () => boolean): Promise<void> {
     if (!rules) return this.#store.later(taken, 0, false)
-    const { box, dispatch, retentionMs } = rules
+    const { box, retentionMs } = rules
     const { callback, notification } = taken
     const registration = box.openCallback(callback, taken.kept)
     const content = contentOf(box.openContent(callback, notification.id, notification.sealed))
@@ -147,6 +153,27 @@ export class Courier {
     }
     if (old && taken.tries > 0)
       return this.#giveUp(taken, registration, content, 'it was tried for as long as the rules want', undefined)
+    const { owner } = registration
+    const busy = this.#busy.get(owner) ?? 0
+    if (busy >= mostOfOne) return this.#store.later(taken, ofOneWaitMs * (1 + Math.random()), false)
+    this.#busy.set(owner, busy + 1)
+    try {
+      await this.#deliver(taken, rules, registration, content, lost)
+    } finally {
+      const left = (this.#busy.get(owner) ?? 1) - 1
+      if (left > 0) this.#busy.set(owner, left)
+      else this.#busy.delete(owner)
+    }
+  }
+
+  async #deliver(
+    taken: Taken,
+    { box, dispatch, attempts }: CourierRules,
+    registration: Registration,
+    content: Content,
+    lost: () => boolean,
+  ): Promise<void> {
+    const { callback, notification } = taken
     const before = taken.state === undefined ? undefined : box.openContent(callback, 'progress', taken.state)
     let after: JsonObject | undefined
     let denied: A2aError | undefined
@@ -172,7 +199,7 @@ export class Courier {
       return
     }
     if (this.#stop.signal.aborted) return this.#store.later(taken, 0, false)
-    if (outcome.gone === true || taken.tries + 1 >= rules.attempts) {
+    if (outcome.gone === true || taken.tries + 1 >= attempts) {
       await this.#giveUp({ ...taken, tries: taken.tries + 1 }, registration, content, outcome.reason, state)
       if (outcome.gone === true) await this.#store.remove(callback)
       return

@@ -46,12 +46,15 @@ export interface Callback {
 }
 
 const mostCallbacks = 20_000
+/** What may wait in all, characters: it is in memory. */
+const mostCharacters = 256 * 1024 * 1024
 const sweepMs = 60_000
 
 /** Callbacks and their queues in one process. With a journal they outlive it. */
 export class MemoryPushStore implements PushStore {
   readonly #now: () => number
   readonly #most: number
+  readonly #mostCharacters: number
   #write: (change: Change) => void = () => undefined
   readonly #callbacks = new Map<string, Callback>()
   readonly #names = new Map<string, { id: string; untilMs: number }>()
@@ -61,12 +64,14 @@ export class MemoryPushStore implements PushStore {
   /** Who has what was taken. */
   readonly #holds = new Map<string, string>()
   #waiting = 0
+  #characters = 0
   #sweptMs = 0
 
-  /** @param now Unix milliseconds. @param most how many callbacks are kept */
-  constructor({ now = Date.now, most = mostCallbacks }: { now?: () => number; most?: number } = {}) {
-    this.#now = now
-    this.#most = most
+  /** @param options `now` in Unix milliseconds; how many callbacks are kept, and how many characters may wait in all */
+  constructor(options: { now?: () => number; most?: number; characters?: number } = {}) {
+    this.#now = options.now ?? Date.now
+    this.#most = options.most ?? mostCallbacks
+    this.#mostCharacters = options.characters ?? mostCharacters
   }
 
   /** From now on every change is told before it is made. @param write throws where it cannot be kept */
@@ -114,6 +119,7 @@ export class MemoryPushStore implements PushStore {
     if (order.mark !== undefined && callback.marks.includes(order.mark)) return 'duplicate'
     if (callback.ended) return 'ended'
     if (this.#waiting >= order.most || callback.queue.length >= order.mostEach) return 'full'
+    if (this.#characters + notification.sealed.length > this.#mostCharacters) return 'full'
     const sinceMs = this.#now()
     const entry: Entry = { id: notification.id, sealed: notification.sealed, sinceMs }
     this.#do(['queued', id, entry, order.task, order.mark ?? null, order.ends, sinceMs + order.lifeMs])
@@ -187,6 +193,7 @@ export class MemoryPushStore implements PushStore {
       case 'callback':
         this.#callbacks.set(id, change[2])
         this.#waiting += change[2].queue.length
+        this.#characters += charactersOf(change[2].queue)
         if (change[2].queue.length > 0) this.#queues.add(id)
         return
       case 'name': {
@@ -196,6 +203,7 @@ export class MemoryPushStore implements PushStore {
       }
       case 'removed':
         this.#waiting -= callback?.queue.length ?? 0
+        this.#characters -= charactersOf(callback?.queue ?? [])
         this.#callbacks.delete(id)
         this.#queues.delete(id)
         this.#holds.delete(id)
@@ -220,6 +228,7 @@ export class MemoryPushStore implements PushStore {
         callback.queue.push(entry)
         this.#queues.add(id)
         this.#waiting++
+        this.#characters += entry.sealed.length
         return
       }
       case 'done':
@@ -262,7 +271,7 @@ export class MemoryPushStore implements PushStore {
     callback.state = state ?? callback.state
     const at = callback.queue.findIndex((each) => each.id === entry)
     if (at === -1) return
-    callback.queue.splice(at, 1)
+    this.#characters -= charactersOf(callback.queue.splice(at, 1))
     callback.tries = 0
     callback.dueMs = 0
     this.#waiting--
@@ -280,4 +289,8 @@ export class MemoryPushStore implements PushStore {
     for (const [key, { untilMs }] of this.#names) if (untilMs <= nowMs) this.#names.delete(key)
     while (this.#letters[0] && this.#letters[0].givenUpMs + lettersLifeMs < nowMs) this.#letters.shift()
   }
+}
+
+function charactersOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { sealed }) => sum + sealed.length, 0)
 }

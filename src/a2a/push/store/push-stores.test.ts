@@ -29,6 +29,21 @@ describe('memory', () => {
   })
 })
 
+test('memory has room for so much that waits', async () => {
+  const small = new MemoryPushStore({ characters: 10 })
+  const [a, b] = [newCallbackId(), newCallbackId()]
+  await small.put(a, 's', 't')
+  await small.put(b, 's', 't')
+  expect(await small.enqueue(a, { id: '1', sealed: '12345' }, order)).toBe('queued')
+  expect(await small.enqueue(b, { id: '2', sealed: '123456' }, order)).toBe('full')
+  expect(await small.enqueue(b, { id: '2', sealed: '12345' }, order)).toBe('queued')
+  expect(await small.enqueue(a, { id: '3', sealed: '1' }, order)).toBe('full')
+  const taken = await small.take(1000)
+  if (isTaken(taken)) await small.done(taken, undefined)
+  await small.remove(b)
+  expect(await small.enqueue(a, { id: '4', sealed: '1234567890' }, order)).toBe('queued')
+})
+
 describe('file', () => {
   let directory: string
   let path: string
