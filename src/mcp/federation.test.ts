@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { mcp } from '../config/mcp.ts'
 import { makeIdentity } from '../identity/make-identity.ts'
 import { Access, type Judge } from './access.ts'
@@ -177,4 +177,20 @@ describe('what the rules do not show', () => {
       })
     },
   )
+})
+
+test('a call leaves no timer behind', async () => {
+  vi.useFakeTimers()
+  try {
+    const before = vi.getTimerCount()
+    const federation = federationOf([serverOf('s', { tools: ['look'] })])
+    const started = vi.getTimerCount()
+    const hooks = { notified: () => undefined, asked: async () => ({}), takesInputRequired: false, signal }
+    const routed = await federation.route('tools/call', { name: 's_look' }, caller, signal)
+    await federation.call(routed, caller, hooks, () => undefined)
+    expect(vi.getTimerCount()).toBe(started)
+    expect(before).toBeLessThanOrEqual(started)
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -7,6 +7,7 @@ import { withUser } from './oauth/ask-user.ts'
 import { AuthorizationNeeded, ConfirmationNeeded } from './oauth/needed.ts'
 import { UserCredentials } from './oauth/user-credentials.ts'
 import { errorCode, type JsonObject, type Tool } from './protocol.ts'
+import { Deadline } from './server/deadline.ts'
 import type { ServerSession } from './server/legacy-http-link.ts'
 import type { CallHooks, Interest, Listener, ServerInfo } from './server/link.ts'
 import { mirroredIn } from './server/param-headers.ts'
@@ -345,8 +346,8 @@ export class Federation {
     relinked: () => void,
   ): Promise<Answered> {
     // It is what tasks are for that their results may take long.
-    const timeout = method === 'tasks/result' ? hooks.signal : AbortSignal.timeout(server.callMs)
-    const timed = { ...hooks, signal: AbortSignal.any([hooks.signal, timeout]) }
+    const deadline = method === 'tasks/result' ? undefined : new Deadline(hooks.signal, server.callMs)
+    const timed = deadline ? { ...hooks, signal: deadline.signal } : hooks
     const ask = async (): Promise<Answered> => {
       if (position) return server.resumeIn(position, caller, timed)
       if (task?.session) return server.requestIn(task.session, caller, method, params, timed)
@@ -367,12 +368,14 @@ export class Federation {
           : await ask()
       return { result: this.outwardResult(server.name, result), info, session }
     } catch (error) {
-      if (timeout.aborted && !hooks.signal.aborted)
+      if (deadline?.expired)
         throw new ServerUnavailable(
           server.name,
           `The MCP server ${server.name} did not answer within the ${server.callMs / 1000} s that the rules allow.`,
         )
       throw error instanceof ServerError ? new ServerError(this.#outwardError(server.name, error.body)) : error
+    } finally {
+      deadline?.clear()
     }
   }
 
@@ -515,7 +518,9 @@ export class Federation {
       for (const name of meant.candidates) {
         const server = this.#byName.get(name)!
         if (!caller.identity.mayUseServer(name)) continue
-        const list = await this.#listOf(server, kind, caller, limited(server, signal)).catch(() => undefined)
+        const list = await limited(server, signal, (timed) => this.#listOf(server, kind, caller, timed)).catch(
+          () => undefined,
+        )
         for (const item of list?.items ?? []) this.names.outward(name, String(item[kinds[kind].key]))
       }
       meant = this.names.inward(outward)
@@ -530,7 +535,7 @@ export class Federation {
   async #toolOf(server: McpServer, name: string, caller: Caller, signal: AbortSignal): Promise<Tool | undefined> {
     const known = server.tool(name)
     if (known) return known
-    await this.#listOf(server, 'tools', caller, limited(server, signal)).catch(() => undefined)
+    await limited(server, signal, (timed) => this.#listOf(server, 'tools', caller, timed)).catch(() => undefined)
     return server.tool(name)
   }
 
@@ -549,11 +554,18 @@ export class Federation {
   }
 }
 
+/** Asks a server something that it has no longer for than the rules say. */
+async function limited<T>(server: McpServer, outer: AbortSignal, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const deadline = new Deadline(outer, server.listMs)
+  try {
+    return await ask(deadline.signal)
+  } finally {
+    deadline.clear()
+  }
+}
+
 /** How long a server is waited for that did not answer in time the last time, ms. */
 const momentMs = 250
-
-const limited = (server: McpServer, signal: AbortSignal) =>
-  AbortSignal.any([signal, AbortSignal.timeout(server.listMs)])
 
 /**
  * Asks a server for its part of what is made of many. One that was late the last time is waited for a moment only, and found to be there
@@ -562,7 +574,7 @@ const limited = (server: McpServer, signal: AbortSignal) =>
  */
 async function inTime<T>(server: McpServer, signal: AbortSignal, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const began = performance.now()
-  const asked = ask(limited(server, signal)).then(
+  const asked = limited(server, signal, ask).then(
     (answer) => {
       server.present()
       return answer

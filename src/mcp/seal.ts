@@ -59,6 +59,7 @@ export class Sealer {
   readonly #nonces = Buffer.alloc(nonceBytes * 256)
   #nextNonce = this.#nonces.length
   readonly #longest: number
+  #generation = 0
 
   /**
    * @param keys the first seals, all open; none: `own` does both
@@ -69,6 +70,11 @@ export class Sealer {
     this.#own = { id: 'p', secret: own }
     this.#longest = longest
     this.use(keys)
+  }
+
+  /** Another number whenever the keys are others. */
+  get generation(): number {
+    return this.#generation
   }
 
   /** Changes the keys: what was sealed with one that is gone opens no more. */
@@ -84,6 +90,7 @@ export class Sealer {
       made.set(id, new Map(derived))
     }
     this.#keys = made
+    this.#generation++
     this.#first = all[0]!.id
   }
 
@@ -104,9 +111,9 @@ export class Sealer {
 
   /**
    * @param now Unix seconds
-   * @returns what was sealed, or why it does not open. Which of the checks failed is not told apart on purpose, but for age.
+   * @returns what was sealed and until when it is good, or why it does not open. Which of the checks failed is not told apart on purpose, but for age.
    */
-  open(purpose: Purpose, bound: string, text: string, now: number): { value: unknown } | SealFailure {
+  open(purpose: Purpose, bound: string, text: string, now: number): { value: unknown; expires: number } | SealFailure {
     const dot = text.indexOf('.')
     if (dot < 1 || text.length > this.#longest) return 'invalid'
     const key = this.#keys.get(text.slice(0, dot))?.get(purpose)
@@ -121,8 +128,9 @@ export class Sealer {
         opener.update(sealed.subarray(nonceBytes, sealed.length - tagBytes)),
         opener.final(),
       ])
-      if (plain.readUIntBE(0, expiryBytes) < now) return 'expired'
-      return { value: JSON.parse(plain.toString('utf8', expiryBytes)) as unknown }
+      const expires = plain.readUIntBE(0, expiryBytes)
+      if (expires < now) return 'expired'
+      return { value: JSON.parse(plain.toString('utf8', expiryBytes)) as unknown, expires }
     } catch {
       return 'invalid'
     }

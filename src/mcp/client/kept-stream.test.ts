@@ -20,7 +20,7 @@ function open({ primes = true }: { primes?: boolean } = {}) {
     },
   }
   const stream = new KeptStream({
-    id: 'id',
+    newId: () => 'id',
     request: 1,
     primes,
     sink,

@@ -7,6 +7,11 @@ const mostEvents = 1_000
 const mostCharacters = 1024 * 1024
 const graceMs = 120_000
 
+/** The client does not want the answer any more: it cancelled the request, or ended its session. */
+export class Cancelled extends Error {
+  override readonly name = 'Cancelled'
+}
+
 /** Where the events go. */
 export interface Target {
   write(text: string): void
@@ -25,7 +30,8 @@ export interface EventPosition {
 }
 
 export interface KeptStreamParts {
-  readonly id: string
+  /** Makes the id, where one is needed. */
+  newId(): string
   readonly request: RequestId | undefined
   /** Whether an event without data begins it, so that it can be gone on with from the beginning (from 2025-11-25 on). */
   readonly primes: boolean
@@ -46,10 +52,10 @@ export interface KeptStreamParts {
  * process for a while, and what it says is kept for the client that comes again.
  */
 export class KeptStream implements ReplySink {
-  readonly id: string
   readonly request: RequestId | undefined
   readonly #parts: KeptStreamParts
   readonly #controller = new AbortController()
+  #id: string | undefined
   #target: Target | undefined
   #isStream = false
   #events: { readonly number: number; readonly text: string }[] = []
@@ -62,10 +68,19 @@ export class KeptStream implements ReplySink {
   #timer: NodeJS.Timeout | undefined
 
   constructor(parts: KeptStreamParts) {
-    this.id = parts.id
     this.request = parts.request
     this.#parts = parts
     this.#target = parts.sink
+  }
+
+  get id(): string {
+    this.#id ??= this.#parts.newId()
+    return this.#id
+  }
+
+  /** Ends what the stream waits for, as its client wants. */
+  abort(reason: Cancelled): void {
+    this.#controller.abort(reason)
   }
 
   /** Aborted when nobody waits for the rest any more; the reason is a `Detached` where the server can be asked for it again. */

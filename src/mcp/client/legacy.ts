@@ -28,6 +28,7 @@ import { account } from './account.ts'
 import { approvalRequest, cannotAsk, mustApprove } from './approval.ts'
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
 import { openCursor, sealCursor } from './cursor.ts'
+import { Cancelled } from './kept-stream.ts'
 import { lackingCapability } from './lacking.ts'
 import { askClient, type Listening } from './listening.ts'
 import type { Reply } from './reply.ts'
@@ -111,7 +112,7 @@ export class LegacyFront {
       case 'notifications/cancelled': {
         const { requestId } = params
         if (typeof requestId === 'string' || typeof requestId === 'number')
-          live.calls.get(requestId)?.abort(new Error('the client cancelled the request'))
+          live.calls.get(requestId)?.abort(new Cancelled('the client cancelled the request'))
         return
       }
       case 'notifications/roots/list_changed': {
@@ -272,17 +273,13 @@ export class LegacyFront {
     const { id, method, params = {} } = message
     const { endpoint } = incoming
     const { live } = session
-    const gone = keeping.stream.signal
     if (method === 'ping') {
       reply.result(id, {})
       return
     }
     if (live.calls.has(id)) throw invalidRequest('A request with this id is under way.')
-    const controller = new AbortController()
-    const leave = () => controller.abort(gone.reason)
-    gone.addEventListener('abort', leave, { once: true })
-    live.calls.set(id, controller)
-    const { signal } = controller
+    live.calls.set(id, keeping.stream)
+    const { signal } = keeping.stream
     try {
       const caller = callerOf(incoming, session.capabilities, session.clientInfo, session)
       const kind = kindOf(method)
@@ -385,14 +382,13 @@ export class LegacyFront {
         return
       }
       // A cancelled request gets no answer (2025-11-25, Cancellation).
-      if (signal.aborted && !gone.aborted) {
+      if (signal.reason instanceof Cancelled) {
         done.failed('cancelled')
         reply.accepted()
         return
       }
       throw error
     } finally {
-      gone.removeEventListener('abort', leave)
       live.calls.delete(id)
     }
   }

@@ -51,7 +51,6 @@ interface Question {
 /** A call to a server of the old era that waits in the middle, for a client of the new one. */
 interface Parked {
   readonly bound: string
-  readonly digest: string
   readonly outcome: Promise<{ result: JsonObject; info: ServerInfo }>
   readonly questions: Map<string, Question>
   /** Called when a question comes. */
@@ -61,7 +60,8 @@ interface Parked {
   /** Where notifications go: the reply that is open at the time. */
   reply: Reply | undefined
   readonly controller: AbortController
-  readonly timer: NodeJS.Timeout
+  /** Runs while nobody waits for it. */
+  timer: NodeJS.Timeout | undefined
 }
 
 /** What a requestState of ours holds. */
@@ -185,8 +185,8 @@ export class ModernFront {
     const told = withTraceContext(isObject(_meta) ? forServer(_meta) : undefined, incoming.trace)
     const own: JsonObject = { ...asked, ...(told && { _meta: told }) }
     const state = this.#state(incoming, requestState)
-    const digest = digestOf(method, asked)
-    if (state && state.d !== digest) throw badState()
+    const digest = () => digestOf(method, asked)
+    if (state && state.d !== digest()) throw badState()
     const routed = isTaskMethod(method)
       ? await this.#tasks.route(incoming, 'modern', method, own, caller, gone)
       : await federation.route(method, own, caller, gone)
@@ -207,7 +207,7 @@ export class ModernFront {
         if (lackingCapability('elicitation/create', asked, caller.capabilities)) throw cannotAsk(routed)
         const answer = state && isObject(inputResponses) ? inputResponses[approvalKey] : undefined
         if (!isObject(answer)) {
-          const sealed: State = { a: true, d: digest }
+          const sealed: State = { a: true, d: digest() }
           reply.result(
             id,
             modernResult(
@@ -225,6 +225,7 @@ export class ModernFront {
         const waiting = this.#parked.get(state.p)
         if (!waiting || waiting.bound !== boundTo(incoming)) throw badState()
         parked = waiting
+        clearTimeout(parked.timer)
         parked.reply = reply
         this.#answer(parked, isObject(inputResponses) ? inputResponses : {})
       } else {
@@ -243,7 +244,7 @@ export class ModernFront {
         if (own && own.s !== routed.server.name) throw badState()
         // On the way of a carried call nothing can be said while the server is silent.
         const carrier = deadline ? undefined : reply.carrier
-        parked = this.#start(incoming, digest, retried, caller, logLevel, reply, carrier)
+        parked = this.#start(incoming, retried, caller, logLevel, reply, carrier)
       }
       if (deadline && deadline.inMs < parkedMs) timer = setTimeout(() => parked.fail(deadline.error), deadline.inMs)
       const abandon = () => parked.controller.abort(gone.reason)
@@ -252,7 +253,8 @@ export class ModernFront {
       if (settled) {
         this.#drop(parked)
         let { result } = settled
-        if (result.resultType === 'input_required') result = this.#sealed(incoming, routed.server.name, digest, result)
+        if (result.resultType === 'input_required')
+          result = this.#sealed(incoming, routed.server.name, digest(), result)
         done.result(result)
         reply.result(id, modernResult(method, result, cacheMs), admitted.headers)
         return
@@ -264,7 +266,7 @@ export class ModernFront {
       const inputRequests: JsonObject = {}
       for (const [name, question] of parked.questions)
         inputRequests[name] = { method: question.method, params: question.params }
-      const result = this.#waiting(incoming, inputRequests, { p: key, d: digest })
+      const result = this.#waiting(incoming, inputRequests, { p: key, d: digest() })
       reply.result(id, modernResult(method, result, cacheMs), admitted.headers)
     } finally {
       clearTimeout(timer)
@@ -275,7 +277,6 @@ export class ModernFront {
   /** Begins a call that may have to wait in the middle. */
   #start(
     incoming: Incoming,
-    digest: string,
     routed: Routed,
     caller: Caller,
     logLevel: string | undefined,
@@ -319,7 +320,6 @@ export class ModernFront {
     outcome.catch(() => undefined)
     const parked: Parked = {
       bound: boundTo(incoming),
-      digest,
       outcome,
       questions,
       wake: () => undefined,
@@ -329,9 +329,8 @@ export class ModernFront {
       },
       reply,
       controller,
-      timer: setTimeout(() => controller.abort(new Error('nobody came again')), parkedMs),
+      timer: undefined,
     }
-    parked.timer.unref()
     return parked
   }
 
@@ -367,6 +366,9 @@ export class ModernFront {
       controller.abort(new Error('too many calls wait'))
     }
     this.#parked.set(key, parked)
+    clearTimeout(parked.timer)
+    parked.timer = setTimeout(() => parked.controller.abort(new Error('nobody came again')), parkedMs)
+    parked.timer.unref()
     const forget = () => this.#parked.delete(key)
     parked.outcome.then(undefined, forget)
   }

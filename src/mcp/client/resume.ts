@@ -85,7 +85,7 @@ export class ResumableStreams {
     const stream = reply.through(
       (sink) =>
         new KeptStream({
-          id: randomBytes(9).toString('base64url'),
+          newId: () => randomBytes(9).toString('base64url'),
           request,
           primes,
           sink,

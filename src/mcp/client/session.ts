@@ -5,6 +5,7 @@ import { errorCode, type JsonObject, type JsonRpcErrorBody, type RequestId } fro
 import type { Sealer } from '../seal.ts'
 import type { ServerSession } from '../server/legacy-http-link.ts'
 import type { SessionHolder } from '../server/server.ts'
+import { Cancelled } from './kept-stream.ts'
 
 /** A session with one server, inside of a client's. */
 interface Inner {
@@ -30,7 +31,7 @@ export interface LiveSession {
   /** Sessions with servers that were begun after the client's: another replica begins its own. */
   readonly later: Map<string, Inner>
   /** The client's requests under way, for notifications/cancelled. */
-  readonly calls: Map<RequestId, AbortController>
+  readonly calls: Map<RequestId, { abort(reason: Cancelled): void }>
   /** Requests to the client that wait for its answer, by the id it was given. */
   readonly asked: Map<RequestId, (outcome: { result: JsonObject } | { error: JsonRpcErrorBody }) => void>
   /** Resources that it subscribed to, by the names that it uses. */
@@ -106,6 +107,20 @@ export class ClientSession implements SessionHolder {
 }
 
 const mostLive = 20_000
+/** Sessions that are remembered as they were opened. */
+const mostRecent = 2_000
+
+/** What was in a session's seal. */
+interface Opened {
+  readonly bound: string
+  /** Unix seconds. */
+  readonly expires: number
+  readonly id: string
+  readonly version: string
+  readonly capabilities: JsonObject
+  readonly clientInfo: JsonObject
+  readonly inner: Map<string, Inner>
+}
 
 /** The clients' sessions, as far as this process knows them. */
 export class Sessions {
@@ -113,6 +128,9 @@ export class Sessions {
   /** How long a session lasts at most, seconds. */
   lifetimeS: number
   readonly #live = new Map<string, LiveSession>()
+  readonly #recent = new Map<string, Opened>()
+  /** The keys that they were opened with. */
+  #sealing = 0
   /** Sessions that clients ended, until they would have expired. */
   readonly #ended = new Map<string, number>()
 
@@ -137,22 +155,45 @@ export class Sessions {
    * @throws {McpError} 404, so that the client begins a new one (2025-11-25, Session Management)
    */
   open(text: string, bound: string): ClientSession {
+    const { id, version, capabilities, clientInfo, inner } = this.#opened(text, bound)
+    if (this.#ended.has(id)) throw noSession('The session was ended.')
+    return new ClientSession(id, version, capabilities, clientInfo, inner, this.#liveOf(id))
+  }
+
+  /** A client sends the same text with each of its requests: what was opened is remembered for a while. */
+  #opened(text: string, bound: string): Opened {
+    if (this.#sealing !== this.#sealer.generation) {
+      this.#recent.clear()
+      this.#sealing = this.#sealer.generation
+    }
+    const recent = this.#recent.get(text)
+    if (recent && recent.bound === bound && recent.expires >= now()) return recent
     const opened = this.#sealer.open('session', bound, text, now())
     if (typeof opened === 'string')
       throw noSession(opened === 'expired' ? 'The session has expired.' : 'There is no such session for you here.')
     const { i, v, c, n, s } = opened.value as Sealed
-    if (this.#ended.has(i)) throw noSession('The session was ended.')
     const inner = new Map<string, Inner>()
     for (const [name, [id, version, capabilities, host]] of Object.entries(s))
       inner.set(name, { session: { id: id ?? undefined, version, host: host ?? undefined }, capabilities })
-    return new ClientSession(i, v, isObject(c) ? c : {}, isObject(n) ? n : {}, inner, this.#liveOf(i))
+    const made: Opened = {
+      bound,
+      expires: opened.expires,
+      id: i,
+      version: v,
+      capabilities: isObject(c) ? c : {},
+      clientInfo: isObject(n) ? n : {},
+      inner,
+    }
+    if (this.#recent.size >= mostRecent) this.#recent.delete(this.#recent.keys().next().value!)
+    this.#recent.set(text, made)
+    return made
   }
 
   end(session: ClientSession): void {
     this.#live.delete(session.id)
     if (this.#ended.size >= mostLive) this.#ended.delete(this.#ended.keys().next().value!)
     this.#ended.set(session.id, now() + this.lifetimeS)
-    for (const controller of session.live.calls.values()) controller.abort(new Error('the session was ended'))
+    for (const controller of session.live.calls.values()) controller.abort(new Cancelled('the session was ended'))
     for (const stream of session.live.streams) stream.end()
   }
 

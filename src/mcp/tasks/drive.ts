@@ -1,6 +1,7 @@
 import { isObject } from '../../json.ts'
 import { McpError, ServerError, ServerUnavailable } from '../errors.ts'
 import { type Era, errorCode, type JsonObject, type JsonRpcErrorBody } from '../protocol.ts'
+import { Deadline } from '../server/deadline.ts'
 import type { CallHooks } from '../server/link.ts'
 import type { McpServer } from '../server/server.ts'
 import { isOver, withRelated } from './words.ts'
@@ -34,8 +35,8 @@ export async function awaitTask(
   server: Pick<McpServer, 'name' | 'callMs'>,
   hooks: CallHooks,
 ): Promise<JsonObject> {
-  const timeout = AbortSignal.timeout(server.callMs)
-  const signal = AbortSignal.any([hooks.signal, timeout])
+  const deadline = new Deadline(hooks.signal, server.callMs)
+  const { signal } = deadline
   try {
     if (era === 'legacy') return withRelated(await calls.ask('tasks/result', {}, signal), undefined)
     return await polled(calls, hooks, signal)
@@ -47,6 +48,8 @@ export async function awaitTask(
       server.name,
       `The MCP server ${server.name} did not end its task within the ${server.callMs / 1000} s that the rules allow.`,
     )
+  } finally {
+    deadline.clear()
   }
 }
 
