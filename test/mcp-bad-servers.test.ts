@@ -2,7 +2,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import { CreateMessageRequestSchema, LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
+import {
+  CreateMessageRequestSchema,
+  ListRootsRequestSchema,
+  LoggingMessageNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { eventually, startGateway, type TestGateway } from './gateway.ts'
 
@@ -74,6 +78,13 @@ const handlers: Record<string, Handler> = {
       { jsonrpc: '2.0', id, result: text('done all the same') },
     )
     response.end()
+  },
+  'asks-much': ({ id }, response) => {
+    for (let i = 0; i < 500; i++) events(response, { jsonrpc: '2.0', id: `m${i}`, method: 'roots/list' })
+    setTimeout(() => {
+      events(response, { jsonrpc: '2.0', id, result: text('enough') })
+      response.end()
+    }, 500)
   },
   floods: ({ id }, response) => {
     for (let i = 0; i < 20_000; i++)
@@ -217,6 +228,22 @@ test('a flood of notifications reaches the caller, and the gateway keeps none of
   await eventually(() => expect(heard).toBe(20_000))
   global.gc?.()
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(200 * 1024 * 1024)
+})
+
+test('a server that asks a client more than it could answer is refused what is too much', async () => {
+  const asking = new Client({ name: 'test', version: '1' }, { capabilities: { roots: {} } })
+  await asking.connect(new StreamableHTTPClientTransport(new URL(`${gateway.url}/mcp`)))
+  let asked = 0
+  asking.setRequestHandler(ListRootsRequestSchema, async () => {
+    asked++
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    return { roots: [] }
+  })
+  expect((await asking.callTool({ name: 'patient_asks-much', arguments: {} })).content).toEqual([
+    { type: 'text', text: 'enough' },
+  ])
+  expect(asked).toBe(200)
+  await asking.close()
 })
 
 test('the log tells the operator which server it was, and nothing of what it said', () => {

@@ -11,6 +11,7 @@ function open({ primes = true }: { primes?: boolean } = {}) {
   const state = { ended: 0, begun: 0, forgotten: 0, held: 0, status: 0 }
   const sink: ReplySink = {
     gone: false,
+    room: undefined,
     head: (status) => void Object.assign(state, { status }),
     flush: () => undefined,
     write: (text) => void written.push(text),

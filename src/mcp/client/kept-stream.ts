@@ -14,6 +14,8 @@ export class Cancelled extends Error {
 
 /** Where the events go. */
 export interface Target {
+  /** As of a ReplySink. */
+  readonly room?: Promise<void> | undefined
   write(text: string): void
   end(): void
 }
@@ -90,6 +92,10 @@ export class KeptStream implements ReplySink {
 
   get gone(): boolean {
     return this.#forgotten || (this.#target === undefined && !this.#resumable)
+  }
+
+  get room(): Promise<void> | undefined {
+    return this.#target?.room
   }
 
   /** Whether the client could go on from where the server's stream stands. */

@@ -22,6 +22,11 @@ export class LateSink implements ReplySink {
     return this.#signal.aborted || this.#sink?.gone === true
   }
 
+  /** On a client's own request Envoy holds the server back. */
+  get room(): Promise<void> | undefined {
+    return this.#sink?.room
+  }
+
   /** The head; undefined: it is not known yet. */
   get begun(): { readonly status: number; readonly headers: Headers } | undefined {
     return this.#status === undefined ? undefined : { status: this.#status, headers: this.#headers }

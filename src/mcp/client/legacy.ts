@@ -407,6 +407,7 @@ export class LegacyFront {
     return {
       takesInputRequired: false,
       logLevel: live.logLevel,
+      room: () => reply.room,
       signal,
       resumable: {
         at: (position) => {

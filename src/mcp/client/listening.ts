@@ -12,6 +12,9 @@ import type { Reply } from './reply.ts'
 import type { ClientSession, ClientStream } from './session.ts'
 
 const mostUris = 1000
+const mostEarly = 1000
+/** Requests to one client that wait for its answer. */
+const mostAsked = 200
 const mostStreams = 20_000
 
 /** A stream of what servers say by themselves, whichever era asked for it. */
@@ -100,9 +103,11 @@ export class Listening {
             (method === 'notifications/resources/list_changed' && interest.resources)
       if (!hears) return
       if (!acknowledged) {
-        early.push([method, told])
+        if (early.length < mostEarly) early.push([method, told])
         return
       }
+      // Who has not taken a mebibyte of these learns nothing by one more.
+      if (reply.room !== undefined) return
       reply.notify(method, { ...told, _meta: { ...(isObject(told._meta) && told._meta), ...tagged } })
     }
     await new Promise<void>((resolve) => {
@@ -141,6 +146,7 @@ export class Listening {
     const notify = (method: string, params: JsonObject) => {
       if (method === 'notifications/message' && live.logLevel !== undefined && !loudEnough(params.level, live.logLevel))
         return
+      if (reply.room !== undefined) return
       reply.notify(method, params)
     }
     await new Promise<void>((resolve) => {
@@ -248,8 +254,12 @@ export function askClient(
     return Promise.reject(
       new ServerError({ code: errorCode.internal, message: 'The client takes no requests on this stream' }),
     )
-  const id = `${prefix}-${++lastAsked}`
   const { asked } = session.live
+  if (asked.size >= mostAsked)
+    return Promise.reject(
+      new ServerError({ code: errorCode.internal, message: 'The client is asked too much at once' }),
+    )
+  const id = `${prefix}-${++lastAsked}`
   return new Promise<JsonObject>((resolve, reject) => {
     const timer = setTimeout(
       () => settle({ error: { code: errorCode.internal, message: 'The client did not answer' } }),

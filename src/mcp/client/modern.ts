@@ -36,6 +36,8 @@ import { errorFor, modernResult, statusOf } from './results.ts'
 /** How long a call waits for the client to come again, and a state is good. */
 const parkedMs = 15 * 60_000
 const mostParked = 10_000
+/** Of one call, at the same time. */
+const mostQuestions = 100
 /** Requests of a server that come at once go to the client at once. */
 const gatherMs = 5
 const approvalKey = 'approval'
@@ -289,6 +291,7 @@ export class ModernFront {
     const hooks: CallHooks = {
       takesInputRequired: true,
       logLevel,
+      room: () => parked.reply?.room,
       signal: controller.signal,
       carrier,
       notified: (method, params) => {
@@ -304,6 +307,8 @@ export class ModernFront {
           parked.fail(missingCapability(method, params, missing))
           return Promise.reject(new ServerError({ code: errorCode.methodNotFound, message: missing }))
         }
+        if (questions.size >= mostQuestions)
+          return Promise.reject(new ServerError({ code: errorCode.internal, message: 'There are too many questions.' }))
         return new Promise<JsonObject>((resolve, reject) => {
           questions.set(`${method}-${++lastQuestion}`, { method, params: inputParams(method, params), resolve, reject })
           setTimeout(() => parked.wake(), gatherMs)

@@ -6,6 +6,8 @@ type Headers = readonly (readonly [name: string, value: string])[]
 export interface ReplySink {
   /** Nobody takes them any more. */
   readonly gone: boolean
+  /** Resolves when the client has taken what waits for it; undefined: there is room for more. Never rejects. */
+  readonly room: Promise<void> | undefined
   head(status: number, headers: Headers): void
   /** What there is must be seen now. */
   flush(): void
@@ -13,9 +15,14 @@ export interface ReplySink {
   end(text?: string): void
 }
 
+/** Bytes that may wait for a client before its servers are read on; and before nobody waits for it any more. */
+const muchWaiting = 1024 * 1024
+const mostWaiting = 16 * 1024 * 1024
+
 /** A response of the service's own HTTP server. */
 export class ResponseSink implements ReplySink {
   readonly #response: ServerResponse
+  #room: Promise<void> | undefined
 
   constructor(response: ServerResponse) {
     this.#response = response
@@ -23,6 +30,22 @@ export class ResponseSink implements ReplySink {
 
   get gone(): boolean {
     return this.#response.destroyed
+  }
+
+  get room(): Promise<void> | undefined {
+    const response = this.#response
+    if (response.destroyed || response.writableLength < muchWaiting) return undefined
+    this.#room ??= new Promise<void>((resolve) => {
+      const done = () => {
+        response.off('drain', done)
+        response.off('close', done)
+        this.#room = undefined
+        resolve()
+      }
+      response.on('drain', done)
+      response.on('close', done)
+    })
+    return this.#room
   }
 
   head(status: number, headers: Headers): void {
@@ -36,6 +59,8 @@ export class ResponseSink implements ReplySink {
 
   write(text: string): void {
     this.#response.write(text)
+    // It takes nothing while its server cannot be held back: memory is not its to fill.
+    if (this.#response.writableLength > mostWaiting) this.#response.destroy()
   }
 
   end(text?: string): void {

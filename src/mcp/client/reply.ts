@@ -58,6 +58,11 @@ export class Reply {
     return this.#mayStream && !this.#done && !this.#sink.gone
   }
 
+  /** Resolves when the client has taken what waits for it; undefined: there is room for more. */
+  get room(): Promise<void> | undefined {
+    return this.#sink.room
+  }
+
   /** Something that comes before the answer; lost where the client takes no stream. */
   message(message: JsonObject): void {
     if (this.open && this.#stream()) this.#sink.write(sse(JSON.stringify(message)))

@@ -149,6 +149,9 @@ export class ResumableStreams {
       over = resolve
     })
     const target: Target = {
+      get room() {
+        return reply.room
+      },
       write: (text) => reply.raw(text),
       end: () => {
         reply.end()

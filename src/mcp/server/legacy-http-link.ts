@@ -11,6 +11,7 @@ import {
   legacyVersion,
   type RequestId,
 } from '../protocol.ts'
+import { abortable } from './abortable.ts'
 import type { Carrier } from './carrier.ts'
 import { type EventStream, type HttpServer, type Posted, replicaHeader } from './http-server.ts'
 import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
@@ -166,6 +167,8 @@ export class LegacyHttpLink implements Link {
         for await (const message of events) {
           if (!('method' in message)) return resultOf(this.#server.name, message, id)
           this.#heard(message, hooks)
+          const room = hooks.room?.()
+          if (room !== undefined) await abortable(room, hooks.signal)
         }
       } catch (error) {
         if (error instanceof ServerError || hooks.signal.aborted) throw error

@@ -26,6 +26,8 @@ export interface ClientSide {
 export interface CallHooks {
   /** A notification that belongs to the request: progress, with the client's own token, or a log message. */
   notified(method: string, params: JsonObject): void
+  /** Until when the server is not read on: the client has not taken yet what waits for it. Undefined: there is room. */
+  room?(): Promise<void> | undefined
   /**
    * A request of the server's own: sampling, elicitation, roots.
    * @returns the client's result

@@ -10,6 +10,7 @@ import {
   modernVersion,
   type RequestId,
 } from '../protocol.ts'
+import { abortable } from './abortable.ts'
 import type { Carrier } from './carrier.ts'
 import type { HttpServer, Posted } from './http-server.ts'
 import type { CallHooks, ClientSide, Interest, Link, ListenHooks, ServerInfo } from './link.ts'
@@ -44,7 +45,7 @@ export class ModernHttpLink implements Link {
   static async discover(server: HttpServer, client: ClientSide, signal: AbortSignal): Promise<ServerInfo> {
     const nothing = { era: 'modern' as const, version: modernVersion, capabilities: {} }
     const link = new ModernHttpLink(server, nothing, client, () => undefined)
-    return infoOf(await link.#once('server/discover', {}, undefined, signal, () => undefined))
+    return infoOf(await link.#once('server/discover', {}, undefined, signal, undefined))
   }
 
   async request(method: string, params: JsonObject, hooks: CallHooks): Promise<JsonObject> {
@@ -55,7 +56,7 @@ export class ModernHttpLink implements Link {
         sent,
         hooks.logLevel,
         hooks.signal,
-        (name, told) => hooks.notified(name, told),
+        hooks,
         hooks.carrier?.era === 'modern' ? hooks.carrier : undefined,
       )
       if (result.resultType !== 'input_required' || hooks.takesInputRequired) return result
@@ -122,7 +123,7 @@ export class ModernHttpLink implements Link {
     params: JsonObject,
     logLevel: string | undefined,
     signal: AbortSignal,
-    notified: (method: string, params: JsonObject) => void,
+    hooks: CallHooks | undefined,
     carrier?: Carrier,
   ): Promise<JsonObject> {
     const { id, posted } = await this.#post(method, params, logLevel, signal, carrier)
@@ -131,8 +132,10 @@ export class ModernHttpLink implements Link {
     if (body.type === 'none') throw refused(this.#server.name, status)
     for await (const message of body.events) {
       if (!('method' in message)) return resultOf(this.#server.name, message, id)
-      if (!('id' in message)) notified(message.method, message.params ?? {})
+      if (!('id' in message)) hooks?.notified(message.method, message.params ?? {})
       // Requests are not allowed here; nobody would be asked, and nothing waits for them.
+      const room = hooks?.room?.()
+      if (room !== undefined) await abortable(room, signal)
     }
     if (signal.aborted) throw signal.reason
     throw new ServerUnavailable(
