@@ -683,6 +683,24 @@ describe('a browser', () => {
     })
     expect(response.status).toBe(204)
     expect(response.headers.get('access-control-allow-headers')).toContain('mcp-session-id')
+    const mirrored = await fetch(url('/fresh'), {
+      method: 'OPTIONS',
+      headers: {
+        origin: 'https://app.example.com',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'content-type,mcp-param-region,x-secret',
+      },
+    })
+    expect(mirrored.headers.get('access-control-allow-headers')).toContain('mcp-param-region')
+    expect(mirrored.headers.get('access-control-allow-headers')).not.toContain('x-secret')
+    // Where tokens come from is asked for first, and from everywhere.
+    const metadata = await fetch(`http://127.0.0.1:${oauth}/.well-known/oauth-protected-resource/mcp/fresh`, {
+      method: 'OPTIONS',
+      headers: { origin: 'https://other.example.com', 'access-control-request-headers': 'mcp-protocol-version' },
+    })
+    expect(metadata.status).toBe(204)
+    expect(metadata.headers.get('access-control-allow-origin')).toBe('*')
+    expect(metadata.headers.get('access-control-allow-headers')).toContain('mcp-protocol-version')
   })
 
   test('that asks by a name that was rebound is refused', async () => {
@@ -770,6 +788,22 @@ describe('bad input', () => {
         data: { reason: 'request_too_large' },
       },
     })
+  })
+
+  test('what a client says of itself is bounded, for it is in the session’s id', async () => {
+    const begin = (capabilities: object, clientInfo: object) =>
+      post('/old', {
+        jsonrpc: '2.0',
+        id: 0,
+        method: 'initialize',
+        params: { protocolVersion: '2025-11-25', capabilities, clientInfo },
+      })
+    const info = { name: 'raw', version: '1', icons: [{ src: `data:image/png;base64,${'A'.repeat(1_000_000)}` }] }
+    const { headers, status } = await begin({}, info)
+    expect(status).toBe(200)
+    expect(headers.get('mcp-session-id')!.length).toBeLessThan(2_000)
+    const { json } = await begin({ experimental: { x: 'x'.repeat(10_000) } }, { name: 'raw', version: '1' })
+    expect(json.error).toMatchObject({ code: -32602, message: expect.stringContaining('4096') })
   })
 
   test('other types, methods and places', async () => {

@@ -71,7 +71,7 @@ export interface McpProtocolOptions {
 const methods = 'GET, POST, DELETE, OPTIONS'
 const exposed = 'mcp-session-id, mcp-protocol-version, www-authenticate, x-request-id, retry-after'
 const allowedHeaders =
-  'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id, x-chaperone-key, traceparent, tracestate'
+  'authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id, x-chaperone-key, traceparent, tracestate, baggage'
 
 /** The MCP endpoints under one set of rules. */
 export class McpProtocol implements Protocol {
@@ -110,7 +110,7 @@ export class McpProtocol implements Protocol {
     if (cors === undefined)
       // Streamable HTTP, Security: what another page of a browser sends is not what its user meant.
       return refusal(request, new McpError(403, errorCode.invalidRequest, 'This origin may not ask here.'), [])
-    if (request.method === 'OPTIONS') return preflight(cors)
+    if (request.method === 'OPTIONS') return preflight(cors, request.headers.get('access-control-request-headers'))
     if (request.method !== 'GET' && request.method !== 'POST' && request.method !== 'DELETE') {
       const error = new McpError(405, errorCode.invalidRequest, 'Method not allowed.', {
         headers: [['allow', methods]],
@@ -127,6 +127,8 @@ export class McpProtocol implements Protocol {
   /** Public: a client that has no token yet asks for it (RFC 9728). */
   #metadata(request: AgentRequest): Decision {
     const resource = this.#resource(request, endpointPathOf(request.path))
+    // SDKs in browsers say the revision in a header, which makes them ask first.
+    if (resource && request.method === 'OPTIONS') return preflight([['access-control-allow-origin', '*']])
     if (!resource || request.method !== 'GET')
       return refusal(request, new McpError(404, errorCode.invalidRequest, 'There is no such resource here.'), [])
     return {
@@ -338,7 +340,10 @@ function refusal(request: AgentRequest, error: McpError, cors: LocalAnswer['head
   }
 }
 
-function preflight(cors: LocalAnswer['headers']): Decision {
+/** @param wanted the headers that the page wants to send: arguments that a tool has repeated in headers are among them */
+function preflight(cors: LocalAnswer['headers'], wanted = ''): Decision {
+  const mirrored = wanted.split(',').map((name) => name.trim().toLowerCase())
+  const own = mirrored.filter((name) => /^mcp-param-[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/.test(name)).slice(0, 50)
   return {
     type: 'answer',
     answer: {
@@ -346,7 +351,8 @@ function preflight(cors: LocalAnswer['headers']): Decision {
       headers: [
         ...cors,
         ['access-control-allow-methods', methods],
-        ['access-control-allow-headers', allowedHeaders],
+        ['access-control-allow-headers', [allowedHeaders, ...own].join(', ')],
+        ['vary', 'access-control-request-headers'],
         ['access-control-max-age', '600'],
       ],
       body: '',

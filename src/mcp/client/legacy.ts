@@ -37,6 +37,8 @@ import type { Keeping, ResumableStreams, ResumePoint } from './resume.ts'
 import type { ClientSession, Sessions } from './session.ts'
 
 const mostSubscriptions = 1000
+const longestCapabilities = 4_096
+const longestInfo = 200
 
 /** Clients of the revisions with sessions (2024-11-05 to 2025-11-25). */
 export class LegacyFront {
@@ -235,13 +237,16 @@ export class LegacyFront {
     const { protocolVersion, capabilities, clientInfo } = params
     if (typeof protocolVersion !== 'string') throw invalidParams('"protocolVersion" must be a string.')
     if (!isObject(capabilities)) throw invalidParams('"capabilities" must be an object.')
+    // They are in the session's id, which is a header of every request.
+    if (JSON.stringify(capabilities).length > longestCapabilities)
+      throw invalidParams(`"capabilities" must not be longer than ${longestCapabilities} characters.`)
     const admitted = await this.#context.admit(incoming, 'initialize', undefined)
     try {
       const version = eraOf(protocolVersion) === 'legacy' ? protocolVersion : legacyVersion
       const session = this.#sessions.begin(
         version,
         shownToServers(capabilities),
-        isObject(clientInfo) ? clientInfo : gatewayInfo,
+        isObject(clientInfo) ? shortInfo(clientInfo) : gatewayInfo,
       )
       const caller = callerOf(incoming, session.capabilities, session.clientInfo, session)
       const { infos, unavailable } = await incoming.endpoint.federation.describe(caller, gone)
@@ -469,6 +474,14 @@ function shownToServers({ tasks, ...known }: JsonObject): JsonObject {
   if (!isObject(tasks)) return known
   const { list: _, ...own } = tasks
   return { ...known, tasks: own }
+}
+
+/** What a client says that it is, without pictures (schema: Implementation). */
+function shortInfo(info: JsonObject): JsonObject {
+  const short: JsonObject = {}
+  for (const key of ['name', 'title', 'version'])
+    if (typeof info[key] === 'string') short[key] = info[key].slice(0, longestInfo)
+  return short
 }
 
 /** A server's request of the new era in the words of the old one. */

@@ -56,3 +56,26 @@ test('one that was ended is over', () => {
   sessions.end(sessions.open(text, 'ann'))
   expect(() => sessions.open(text, 'ann')).toThrow('was ended')
 })
+
+test('with a hundred servers it is still a header that clients take', () => {
+  const sealer = new Sealer([])
+  const sessions = new Sessions(sealer, 60)
+  const session = sessions.begin('2025-11-25', { sampling: {}, elicitation: {} }, { name: 'c', version: '1' })
+  const can = {
+    tools: { listChanged: true },
+    prompts: {},
+    resources: { subscribe: true, listChanged: true },
+    logging: {},
+  }
+  for (let i = 0; i < 100; i++) {
+    const inner = { id: randomBytes(16).toString('hex'), version: '2025-06-18', host: 'MTAuMC4wLjEyMzo4MDgw' }
+    session.set(`server-${i}`, inner, i % 2 ? can : { tools: {} })
+  }
+  const text = sessions.seal(session, 'ann')
+  // Node's own limit for all headers together is 16 KiB.
+  expect(text.length).toBeLessThan(14 * 1024)
+  expect(sessions.open(text, 'ann').get('server-7')).toMatchObject({
+    capabilities: can,
+    session: { version: '2025-06-18' },
+  })
+})

@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { isObject } from '../../json.ts'
 import { McpError } from '../errors.ts'
-import { errorCode, type JsonObject, type JsonRpcErrorBody, type RequestId } from '../protocol.ts'
+import {
+  errorCode,
+  type JsonObject,
+  type JsonRpcErrorBody,
+  legacyVersion,
+  legacyVersions,
+  type RequestId,
+} from '../protocol.ts'
 import type { Sealer } from '../seal.ts'
 import type { ServerSession } from '../server/legacy-http-link.ts'
 import type { SessionHolder } from '../server/server.ts'
@@ -22,8 +29,10 @@ interface Sealed {
   /** The client's capabilities and what it says it is. */
   c: JsonObject
   n: JsonObject
-  /** The servers' sessions: id (null: none), revision, capabilities, replica. */
-  s: Record<string, [id: string | null, version: string, capabilities: JsonObject, host: string | null]>
+  /** The servers' sessions: id (null: none), revision (its place among those that are known), place of its capabilities, replica. */
+  s: Record<string, [id: string | null, version: number, capabilities: number, host: string | null]>
+  /** What servers can, each once: many can the same. */
+  k: JsonObject[]
 }
 
 /** What is alive of a session in this process, and in no other. */
@@ -99,9 +108,20 @@ export class ClientSession implements SessionHolder {
   /** The text that the client gets as Mcp-Session-Id, with every session that there is by now. */
   sealed(sealer: Sealer, bound: string, expires: number): string {
     const s: Sealed['s'] = {}
-    for (const [name, { session, capabilities }] of [...this.#inner, ...this.live.later])
-      s[name] = [session.id ?? null, session.version, capabilities, session.host ?? null]
-    const content: Sealed = { i: this.id, v: this.version, c: this.capabilities, n: this.clientInfo, s }
+    const kinds = new Map<string, number>()
+    for (const [name, { session, capabilities }] of [...this.#inner, ...this.live.later]) {
+      const text = JSON.stringify(capabilities)
+      const kind = kinds.get(text) ?? kinds.size
+      kinds.set(text, kind)
+      s[name] = [
+        session.id ?? null,
+        (legacyVersions as readonly string[]).indexOf(session.version),
+        kind,
+        session.host ?? null,
+      ]
+    }
+    const k = [...kinds.keys()].map((text) => JSON.parse(text) as JsonObject)
+    const content: Sealed = { i: this.id, v: this.version, c: this.capabilities, n: this.clientInfo, s, k }
     return sealer.seal('session', bound, content, expires)
   }
 }
@@ -171,10 +191,13 @@ export class Sessions {
     const opened = this.#sealer.open('session', bound, text, now())
     if (typeof opened === 'string')
       throw noSession(opened === 'expired' ? 'The session has expired.' : 'There is no such session for you here.')
-    const { i, v, c, n, s } = opened.value as Sealed
+    const { i, v, c, n, s, k } = opened.value as Sealed
     const inner = new Map<string, Inner>()
     for (const [name, [id, version, capabilities, host]] of Object.entries(s))
-      inner.set(name, { session: { id: id ?? undefined, version, host: host ?? undefined }, capabilities })
+      inner.set(name, {
+        session: { id: id ?? undefined, version: legacyVersions[version] ?? legacyVersion, host: host ?? undefined },
+        capabilities: k[capabilities] ?? {},
+      })
     const made: Opened = {
       bound,
       expires: opened.expires,
