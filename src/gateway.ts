@@ -40,7 +40,7 @@ import type { LlmContext } from './llm/plan.ts'
 import type { Secrets } from './llm/providers/provider.ts'
 import { mcpTopology } from './mcp/compile.ts'
 import type { ToolFilter } from './mcp/federation.ts'
-import { admitterOf, approvalOf, judgeOf } from './mcp/governed.ts'
+import { admitterOf, approvalOf, approversOf, judgeOf } from './mcp/governed.ts'
 import { type Gate, isMcpPath } from './mcp/mcp.ts'
 import type { TokenStore } from './mcp/oauth/token-store.ts'
 import type { ToolPins } from './mcp/pins/tool-pins.ts'
@@ -261,6 +261,7 @@ export class Gateway {
     const decisions = {
       judge: judgeOf(governance),
       approval: approvalOf(governance, rules.mcp, compiler),
+      approvers: approversOf(governance, rules.mcp, compiler),
       filter: filterOf(this.#options.pins, rules.mcp),
     }
     const mcp = this.#mcp.compile(rules.mcp, gateOf(rules, governance), decisions, {

@@ -115,6 +115,17 @@ const serverBase = {
     .describe(
       'Which calls of tools a human must approve (CEL, a boolean): `tool.destructive`, or something on `tool.arguments`',
     ),
+  approvalBy: z
+    .enum(['form', 'url'])
+    .default('form')
+    .describe(
+      'How it is asked for: by a form that the client shows its user, or on a page of the gateway, which needs `mcp.publicUrl`',
+    ),
+  approvers: expression
+    .optional()
+    .describe(
+      'Who may approve on the page (CEL, a boolean): `identity.team == "ops"`; default: whoever has the link, which the client gets',
+    ),
   pins,
   onFailure: z
     .enum(['omit', 'fail'])

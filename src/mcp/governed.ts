@@ -5,6 +5,7 @@ import { refusalText, rulePath } from '../limits/refusal-text.ts'
 import type { Condition, ExpressionCompiler } from '../policy/expression.ts'
 import type { Facts } from '../policy/facts.ts'
 import type { Approval, Judge, Wanted } from './access.ts'
+import { type Approvers, approvalPath } from './approval/approvals.ts'
 import type { Admitted, McpContext } from './context.ts'
 import type { Incoming } from './endpoint.ts'
 import { McpError } from './errors.ts'
@@ -52,6 +53,24 @@ export function approvalOf(governance: Governance, { servers }: McpRule, compile
         wanted,
       ),
     ) ?? false
+}
+
+/**
+ * Who may approve calls on a page. Where it cannot be told, nobody.
+ * @throws {ExpressionError}
+ */
+export function approversOf(governance: Governance, { servers }: McpRule, compiler: ExpressionCompiler): Approvers {
+  const conditions = new Map<string, Condition>()
+  for (const [name, { approvers }] of Object.entries(servers))
+    if (approvers !== undefined) conditions.set(name, compiler.condition(approvers, false))
+  return (server, identity, listener) => {
+    const condition = conditions.get(server)
+    if (!condition) return true
+    if (!identity) return false
+    return condition(
+      factsOf(governance, { identity, listener, id: '', path: approvalPath, bytes: 0 }, 'approve', undefined),
+    )
+  }
 }
 
 /** Asks the limits. */

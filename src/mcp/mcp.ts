@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { findCredential } from '../identity/credentials.ts'
 import type { Identity, Unidentified } from '../identity/identity.ts'
 import type { AgentRequest, Decision, LocalAnswer, Protocol } from '../protocol.ts'
+import { type Approvals, approvalPath } from './approval/approvals.ts'
 import { DirectCall } from './client/direct-call.ts'
 import type { LegacyFront } from './client/legacy.ts'
 import { ModernFront } from './client/modern.ts'
@@ -32,8 +33,18 @@ export interface Gate {
 /** Whether a path is one of MCP's. */
 export function isMcpPath(path: string): boolean {
   return (
-    path === '/mcp' || path.startsWith('/mcp/') || path.startsWith('/mcp?') || isMetadataPath(path) || isOAuthPage(path)
+    path === '/mcp' ||
+    path.startsWith('/mcp/') ||
+    path.startsWith('/mcp?') ||
+    isMetadataPath(path) ||
+    isOAuthPage(path) ||
+    isApprovalPage(path)
   )
+}
+
+/** Whether a path is the page on which calls are approved. */
+function isApprovalPage(path: string): boolean {
+  return path === approvalPath || path.startsWith(`${approvalPath}?`)
 }
 
 /** Whether a path asks for the metadata of an endpoint. */
@@ -66,6 +77,8 @@ export interface McpProtocolOptions {
   readonly publicUrl: string | undefined
   /** The pages of the OAuth flow; undefined: there are none. */
   readonly pages: OAuthPages | undefined
+  /** The pages on which calls are approved; undefined: there are none. */
+  readonly approvals: Approvals | undefined
 }
 
 const methods = 'GET, POST, DELETE, OPTIONS'
@@ -99,7 +112,7 @@ export class McpProtocol implements Protocol {
 
   decide(request: AgentRequest): Maybe<Decision> {
     if (isMetadataPath(request.path)) return this.#metadata(request)
-    if (isOAuthPage(request.path)) return this.#page(request)
+    if (isOAuthPage(request.path) || isApprovalPage(request.path)) return this.#page(request)
     const mark = request.path.indexOf('?')
     const path = mark === -1 ? request.path : request.path.slice(0, mark)
     const endpoint = this.#endpoints.get(path.length > 4 && path.endsWith('/') ? path.slice(0, -1) : path)
@@ -160,13 +173,19 @@ export class McpProtocol implements Protocol {
 
   /** A page that browsers and authorization servers ask for. */
   #page(request: AgentRequest): Decision {
-    const { pages } = this.#options
-    if (!pages) return refusal(request, new McpError(404, errorCode.invalidRequest, 'There is no such page here.'), [])
+    const { pages, approvals } = this.#options
+    if (!pages || !approvals)
+      return refusal(request, new McpError(404, errorCode.invalidRequest, 'There is no such page here.'), [])
     return {
       type: 'respond',
       respond: async (incoming, response) => {
-        const identity = await this.#gate.identify(this.#gate.listenerOf(request.port), request.headers)
-        send(response, await pages.answer(request, incoming, 'status' in identity ? undefined : identity))
+        const listener = this.#gate.listenerOf(request.port)
+        const found = await this.#gate.identify(listener, request.headers)
+        const identity = 'status' in found ? undefined : found
+        if (isApprovalPage(request.path)) {
+          const { searchParams } = new URL(request.path, 'http://gateway')
+          send(response, await approvals.answer(request.method, searchParams, request.body, identity, listener))
+        } else send(response, await pages.answer(request, incoming, identity))
       },
     }
   }

@@ -1,6 +1,7 @@
 import type { McpRule } from '../config/mcp.ts'
 import { durationMs } from '../config/primitives.ts'
 import type { Approval, Judge } from './access.ts'
+import { Approvals, type Approvers } from './approval/approvals.ts'
 import { LegacyFront } from './client/legacy.ts'
 import { Listening } from './client/listening.ts'
 import { ModernFront } from './client/modern.ts'
@@ -86,7 +87,7 @@ export class McpState {
   compile(
     rule: McpRule,
     gate: Gate,
-    decisions: { judge: Judge; approval: Approval; filter: ToolFilter },
+    decisions: { judge: Judge; approval: Approval; approvers: Approvers; filter: ToolFilter },
     context: McpContext,
   ): CompiledMcp {
     const keys = sealKeysOf(rule, this.#options.secrets)
@@ -96,9 +97,18 @@ export class McpState {
       server: (name, server, upstream) => this.#pool.server(name, server, upstream, rule.publicUrl),
     })
     const sessions = this.#sessions
+    const approvals = this.#approvalsOf(rule, decisions.approvers)
     const fronts = {
-      legacy: new LegacyFront(context, this.#sealer, sessions, this.#listening, this.#tasks, this.#resumable),
-      modern: new ModernFront(context, this.#sealer, this.#listening, this.#tasks),
+      legacy: new LegacyFront(
+        context,
+        this.#sealer,
+        sessions,
+        this.#listening,
+        this.#tasks,
+        this.#resumable,
+        approvals,
+      ),
+      modern: new ModernFront(context, this.#sealer, this.#listening, this.#tasks, approvals),
     }
     const options = { keepAliveMs: durationMs(rule.keepAlive), publicUrl: rule.publicUrl }
     const singles = new Map(
@@ -112,6 +122,7 @@ export class McpState {
       protocol: new McpProtocol(rules.endpoints, gate, context, fronts, {
         ...options,
         pages: this.#pagesOf(rule, rules),
+        approvals,
       }),
       single: (server) => singles.get(server),
       activate: () => {
@@ -123,6 +134,15 @@ export class McpState {
         this.#listening.move(endpoints)
       },
     }
+  }
+
+  /** @throws {RangeError} where a page is wanted, and nobody knows where it would be */
+  #approvalsOf({ publicUrl, servers }: McpRule, approvers: Approvers): Approvals | undefined {
+    if (publicUrl !== undefined) return new Approvals(this.#vault, publicUrl.replace(/\/+$/, ''), approvers)
+    for (const [name, { approval, approvalBy }] of Object.entries(servers))
+      if (approval !== undefined && approvalBy === 'url')
+        throw new RangeError(`mcp.servers.${name}.approvalBy: url needs mcp.publicUrl, where the page is`)
+    return undefined
   }
 
   /** The pages by which users authorize; none where the rules do not say where the gateway is. */

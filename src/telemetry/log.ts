@@ -130,6 +130,7 @@ function mcpLine(record: McpRecord): object {
     name: short(name),
     arguments: record.arguments,
     toolError,
+    approvedBy: short(record.approvedBy),
     rule,
     durationMs: Math.round(record.durationMs),
     errorCode: code,

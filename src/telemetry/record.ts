@@ -111,6 +111,8 @@ export interface McpRecord {
   readonly arguments?: Readonly<Record<string, string>> | undefined
   /** The HTTP status that says how it went; 200 where JSON-RPC carries a tool's own failure. */
   readonly status: number
+  /** Who approved it on the page, where that was needed. */
+  readonly approvedBy?: string | undefined
   /** JSON-RPC's code, where it failed. */
   readonly code?: number | undefined
   /** For programs: `policy_denied`, `unknown_tool`, … */

@@ -21,7 +21,10 @@ export function aiPaths({ models, mcp, a2a }: Pick<Rules, 'models' | 'mcp' | 'a2
   return [
     ...(Object.keys(models).length > 0 ? llm : []),
     ...(Object.keys(mcp.servers).length > 0
-      ? ['/mcp', '/mcp-oauth', '/.well-known/oauth-protected-resource'].map((path) => ({ path, below: true }))
+      ? ['/mcp', '/mcp-oauth', '/mcp-approval', '/.well-known/oauth-protected-resource'].map((path) => ({
+          path,
+          below: true,
+        }))
       : []),
     ...(Object.keys(a2a.agents).length > 0
       ? [

@@ -31,6 +31,7 @@ export const decideHeaders: readonly string[] = [
   'origin',
   'last-event-id',
   'access-control-request-method',
+  'access-control-request-headers',
 ]
 
 /** And those whose names begin so. */

@@ -9,6 +9,7 @@ import type { JsonObject, JsonRpcRequest } from '../protocol.ts'
 export function account(context: McpContext, incoming: Incoming, era: 'legacy' | 'modern', { method }: JsonRpcRequest) {
   let routed: Routed | undefined
   let toolError: boolean | undefined
+  let approvedBy: string | undefined
   let told = false
   const finish = (outcome: {
     code?: number
@@ -34,6 +35,7 @@ export function account(context: McpContext, incoming: Incoming, era: 'legacy' |
       ...(routed && { server: routed.server.name, ...(routed.name !== '' && { name: routed.name }) }),
       ...(isObject(args) && { arguments: redacted(args) }),
       ...(toolError !== undefined && { toolError }),
+      ...(approvedBy !== undefined && { approvedBy }),
       ...outcome,
       startMs: Date.now() - durationMs,
       durationMs,
@@ -46,6 +48,9 @@ export function account(context: McpContext, incoming: Incoming, era: 'legacy' |
     },
     result({ isError }: JsonObject): void {
       if (typeof isError === 'boolean') toolError = isError
+    },
+    approved(by: string): void {
+      approvedBy = by
     },
     succeeded(): void {
       finish({})

@@ -1,6 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { isObject } from '../../json.ts'
 import { TimeLeft } from '../../limits/time-left.ts'
+import type { Approvals } from '../approval/approvals.ts'
+import {
+  approvalRequest,
+  approveElsewhere,
+  cannotAsk,
+  mustApprove,
+  mustBeApproved,
+  notOpened,
+  pageRequest,
+} from '../approval/request.ts'
 import type { McpContext } from '../context.ts'
 import { boundTo, callerOf, gatewayInfo, type Incoming } from '../endpoint.ts'
 import { errorBody, invalidParams, invalidRequest, McpError, ServerError } from '../errors.ts'
@@ -25,7 +35,6 @@ import { askTask } from '../tasks/client-tasks.ts'
 import { isTaskMethod, type Tasks } from '../tasks/tasks.ts'
 import { withTraceContext } from '../trace-context.ts'
 import { account } from './account.ts'
-import { approvalRequest, cannotAsk, mustApprove } from './approval.ts'
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
 import { openCursor, sealCursor } from './cursor.ts'
 import { Cancelled } from './kept-stream.ts'
@@ -48,6 +57,7 @@ export class LegacyFront {
   readonly #listening: Listening
   readonly #tasks: Tasks
   readonly #resumable: ResumableStreams
+  readonly #approvals: Approvals | undefined
 
   constructor(
     context: McpContext,
@@ -56,7 +66,9 @@ export class LegacyFront {
     listening: Listening,
     tasks: Tasks,
     resumable: ResumableStreams,
+    approvals: Approvals | undefined,
   ) {
+    this.#approvals = approvals
     this.#tasks = tasks
     this.#resumable = resumable
     this.#context = context
@@ -345,7 +357,9 @@ export class LegacyFront {
           // On the way of a carried call nothing can be said while the server is silent.
           carrier: admitted.deadline ? undefined : reply.carrier,
         }
-        if (routed.approval) {
+        if (routed.approval && routed.server.rule.approvalBy === 'url')
+          done.approved(await this.#approvedOnPage(incoming, session, routed, reply, left.signal))
+        else if (routed.approval) {
           const asked = approvalRequest(routed)
           if (!reply.open || lackingCapability('elicitation/create', asked, session.capabilities))
             throw cannotAsk(routed)
@@ -396,6 +410,25 @@ export class LegacyFront {
     } finally {
       live.calls.delete(id)
     }
+  }
+
+  /** Leads the client to the page, and waits for who decides there. @returns who approved it @throws {McpError} where it is not approved */
+  async #approvedOnPage(
+    incoming: Incoming,
+    session: ClientSession,
+    routed: Routed,
+    reply: Reply,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const approvals = this.#approvals!
+    const standing = await approvals.look(incoming, routed)
+    if (standing.state !== 'waiting') return mustBeApproved(routed, standing)
+    const asked = pageRequest(routed, standing)
+    if (!reply.open || lackingCapability('elicitation/create', asked, session.capabilities))
+      throw approveElsewhere(routed, standing.url)
+    const { action } = await askClient(session, 'elicitation/create', asked, reply)
+    if (action !== 'accept') throw notOpened(routed)
+    return mustBeApproved(routed, await approvals.decided(incoming, routed, routed.server.callMs, signal))
   }
 
   /** What becomes of what a server says while it works on a request. */

@@ -1,5 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { isObject } from '../../json.ts'
+import type { Approvals } from '../approval/approvals.ts'
+import {
+  approvalRequest,
+  approveElsewhere,
+  cannotAsk,
+  mustApprove,
+  mustBeApproved,
+  notOpened,
+  pageRequest,
+} from '../approval/request.ts'
 import type { McpContext } from '../context.ts'
 import { boundTo, callerOf, gatewayInfo, type Incoming } from '../endpoint.ts'
 import { errorBody, invalidParams, McpError, methodNotFound, ServerError } from '../errors.ts'
@@ -25,7 +35,6 @@ import type { Caller } from '../server/server.ts'
 import { isTaskMethod, type Tasks } from '../tasks/tasks.ts'
 import { withTraceContext } from '../trace-context.ts'
 import { account } from './account.ts'
-import { approvalRequest, cannotAsk, mustApprove } from './approval.ts'
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts'
 import { openCursor, sealCursor } from './cursor.ts'
 import { lackingCapability } from './lacking.ts'
@@ -41,6 +50,8 @@ const mostQuestions = 100
 /** Requests of a server that come at once go to the client at once. */
 const gatherMs = 5
 const approvalKey = 'approval'
+/** How long a call waits for somebody who is on the page, before the client is asked again. */
+const pageMs = 120_000
 
 /** A question of a server that waits for the client's answer. */
 interface Question {
@@ -81,9 +92,17 @@ export class ModernFront {
   readonly #sealer: Sealer
   readonly #listening: Listening
   readonly #tasks: Tasks
+  readonly #approvals: Approvals | undefined
   readonly #parked = new Map<string, Parked>()
 
-  constructor(context: McpContext, sealer: Sealer, listening: Listening, tasks: Tasks) {
+  constructor(
+    context: McpContext,
+    sealer: Sealer,
+    listening: Listening,
+    tasks: Tasks,
+    approvals: Approvals | undefined,
+  ) {
+    this.#approvals = approvals
     this.#tasks = tasks
     this.#context = context
     this.#sealer = sealer
@@ -205,10 +224,9 @@ export class ModernFront {
     try {
       let parked: Parked
       if (routed.approval && (!state || 'a' in state)) {
-        const asked = approvalRequest(routed)
-        if (lackingCapability('elicitation/create', asked, caller.capabilities)) throw cannotAsk(routed)
         const answer = state && isObject(inputResponses) ? inputResponses[approvalKey] : undefined
-        if (!isObject(answer)) {
+        const asked = await this.#approvalFor(incoming, routed, caller, answer, gone, done)
+        if (asked) {
           const sealed: State = { a: true, d: digest() }
           reply.result(
             id,
@@ -221,7 +239,6 @@ export class ModernFront {
           )
           return
         }
-        mustApprove(routed, answer)
       }
       if (state && 'p' in state) {
         const waiting = this.#parked.get(state.p)
@@ -274,6 +291,44 @@ export class ModernFront {
       clearTimeout(timer)
       admitted.release()
     }
+  }
+
+  /**
+   * What the client is to ask its user before the call.
+   * @param answer what it answered, where it was asked already
+   * @returns undefined where it is approved
+   * @throws {McpError} where it is not
+   */
+  async #approvalFor(
+    incoming: Incoming,
+    routed: Routed,
+    caller: Caller,
+    answer: unknown,
+    gone: AbortSignal,
+    done: ReturnType<typeof account>,
+  ): Promise<JsonObject | undefined> {
+    if (routed.server.rule.approvalBy === 'form') {
+      const asked = approvalRequest(routed)
+      if (lackingCapability('elicitation/create', asked, caller.capabilities)) throw cannotAsk(routed)
+      if (!isObject(answer)) return asked
+      mustApprove(routed, answer)
+      return undefined
+    }
+    if (isObject(answer) && answer.action !== 'accept') throw notOpened(routed)
+    const approvals = this.#approvals!
+    // Who comes again is on the page, or has been there.
+    const standing = isObject(answer)
+      ? ((await approvals.decided(incoming, routed, pageMs, gone)) ?? (await approvals.look(incoming, routed)))
+      : await approvals.look(incoming, routed)
+    if (standing.state === 'waiting') {
+      const asked = pageRequest(routed, standing)
+      if (lackingCapability('elicitation/create', asked, caller.capabilities))
+        throw approveElsewhere(routed, standing.url)
+      const { elicitationId: _, ...modern } = asked
+      return modern
+    }
+    done.approved(mustBeApproved(routed, standing))
+    return undefined
   }
 
   /** Begins a call that may have to wait in the middle. */

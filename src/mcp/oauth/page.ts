@@ -7,11 +7,16 @@ export interface Page {
   readonly paragraphs: readonly string[]
   /** What a human compares or copies. */
   readonly code?: string | undefined
+  /** What is read as it stands. */
+  readonly text?: string | undefined
   readonly form?: {
     readonly action: string
     readonly fields: Readonly<Record<string, string>>
-    readonly button: string
-  }
+  } & (
+    | { readonly button: string }
+    /** One button for each answer. */
+    | { readonly choices: readonly { readonly name: string; readonly value: string; readonly button: string }[] }
+  )
   readonly cookie?: string | undefined
 }
 
@@ -27,19 +32,27 @@ function escaped(text: string): string {
 /** No `form-action`: browsers hold redirects after a form to it, and the authorization server may send its users on. */
 const policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 const style =
-  'body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem}code{font-size:1.6rem}'
+  'body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem}code{font-size:1.6rem}pre{white-space:pre-wrap;overflow-wrap:anywhere}'
 
 /** The page as an answer that no cache keeps and no other page frames. */
-export function pageAnswer({ status, title, paragraphs, code, form, cookie }: Page): LocalAnswer {
+export function pageAnswer({ status, title, paragraphs, code, text, form, cookie }: Page): LocalAnswer {
   const parts = [`<h1>${escaped(title)}</h1>`, ...paragraphs.map((text) => `<p>${escaped(text)}</p>`)]
   if (code !== undefined) parts.push(`<p><code>${escaped(code)}</code></p>`)
+  if (text) parts.push(`<pre>${text.split('\n').map(escaped).join('\n')}</pre>`)
   if (form) {
+    const buttons =
+      'button' in form
+        ? `<button>${escaped(form.button)}</button>`
+        : form.choices
+            .map(
+              ({ name, value, button }) =>
+                `<button name="${escaped(name)}" value="${escaped(value)}">${escaped(button)}</button>`,
+            )
+            .join(' ')
     const fields = Object.entries(form.fields).map(
       ([name, value]) => `<input type="hidden" name="${escaped(name)}" value="${escaped(value)}">`,
     )
-    parts.push(
-      `<form method="post" action="${escaped(form.action)}">${fields.join('')}<button>${escaped(form.button)}</button></form>`,
-    )
+    parts.push(`<form method="post" action="${escaped(form.action)}">${fields.join('')}${buttons}</form>`)
   }
   return {
     status,

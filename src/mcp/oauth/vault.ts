@@ -5,8 +5,8 @@ import type { Sealer } from '../seal.ts'
 import type { TokenStore } from './token-store.ts'
 import { TokenStoreError } from './token-store.ts'
 
-/** What is kept: what a user authorized, the same until it was confirmed, and the gateway's registrations. */
-export type VaultKind = 'grant' | 'pending' | 'client'
+/** What is kept: what a user authorized, the same until it was confirmed, the gateway's registrations, and calls that wait for a human. */
+export type VaultKind = 'grant' | 'pending' | 'client' | 'approval'
 
 /** Longer than all that is done under a lock may take: who holds it for so long has died. */
 const leaseMs = 60_000
