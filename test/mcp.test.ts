@@ -125,6 +125,12 @@ beforeAll(async () => {
           credential: { type: 'bearer', token: '${env:MCP_SECRET}' },
           operations: { dropPet: { hide: true } },
         },
+        weather: {
+          type: 'openapi',
+          document: join(directory, 'api.json'),
+          url: `${rest.url}/w`,
+          credential: { type: 'query', parameters: { appid: '${env:MCP_SECRET}' } },
+        },
         dead: { type: 'http', url: `http://127.0.0.1:${await freePort()}/mcp`, listTimeout: '500ms' },
         must: { type: 'http', url: `http://127.0.0.1:${await freePort()}/mcp`, onFailure: 'fail' },
         seen: {
@@ -152,7 +158,7 @@ beforeAll(async () => {
         old: { servers: ['old'] },
         fresh: { servers: ['fresh'], origins: ['https://app.example.com'] },
         twins: { servers: ['twins'] },
-        api: { servers: ['api'] },
+        api: { servers: ['api', 'weather'] },
         must: { servers: ['every', 'must'] },
         seen: { servers: ['seen'] },
         crash: { servers: ['crash', 'fresh'] },
@@ -614,11 +620,14 @@ test.each([
 ] as const)('the operations of an API are tools for a client of the %s era', async (_, open) => {
   const client = await open('/api')
   const { tools } = await client.listTools()
-  expect(tools.map(({ name }) => name)).toEqual(['api_getPet'])
+  expect(tools.map(({ name }) => name)).toEqual(['api_getPet', 'weather_getPet', 'weather_dropPet'])
   expect(tools[0]).toMatchObject({ description: 'One pet', annotations: { readOnlyHint: true } })
   const call = (id: string) => client.callTool({ name: 'api_getPet', arguments: { id } })
   expect(await call('7/../8')).toMatchObject({ structuredContent: { name: 'Rex' } })
   expect(rested.at(-1)).toBe('GET /v2/pets/7%2F..%2F8 Bearer s3cret')
+  // A key may have to stand in the query.
+  await client.callTool({ name: 'weather_getPet', arguments: { id: '9' } })
+  expect(rested.at(-1)).toBe('GET /w/pets/9?appid=s3cret undefined')
   expect(await call('404')).toMatchObject({
     isError: true,
     content: [{ text: 'HTTP 404' }, { text: '{"message":"no such pet"}' }],

@@ -17,70 +17,82 @@ const resource = z
   .optional()
   .describe('The resource that tokens are asked for (RFC 8707); default: the server’s URL')
 
-const credential = z
+const credentialTypes = [
+  z
+    .strictObject({
+      type: z.literal('headers').describe('Fixed headers'),
+      headers: z
+        .record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, 'must be a header’s name'), secret)
+        .describe('Headers by name, each with a reference to its value'),
+    })
+    .meta({ title: 'Headers' }),
+  z
+    .strictObject({ type: z.literal('bearer').describe('A fixed bearer token'), token: secret })
+    .meta({ title: 'Bearer token' }),
+  z
+    .strictObject({
+      type: z.literal('client-credentials').describe('The gateway’s own token (RFC 6749, section 4.4)'),
+      tokenUrl: tokenUrl.describe('The authorization server’s token endpoint'),
+      ...oauthClient,
+      clientSecret: secret,
+      scopes,
+      resource,
+    })
+    .meta({ title: 'Client credentials' }),
+  z
+    .strictObject({
+      type: z.literal('token-exchange').describe('A token for the caller, in exchange for the caller’s (RFC 8693)'),
+      tokenUrl: tokenUrl.describe('The authorization server’s token endpoint'),
+      ...oauthClient,
+      scopes,
+      resource,
+      audience: z.string().min(1).max(500).optional().describe('The audience to ask for'),
+    })
+    .meta({ title: 'Token exchange' }),
+  z
+    .strictObject({
+      type: z.literal('user').describe('A token that each user got for this server (OAuth 2.1, PKCE)'),
+      issuer: baseUrl.optional().describe('The authorization server; default: what the server’s metadata names'),
+      clientId: z
+        .string()
+        .min(1)
+        .max(500)
+        .optional()
+        .describe('Where the gateway is registered already; default: its client id metadata document, or registration'),
+      clientSecret: secret.optional().describe('Belongs to clientId'),
+      scopes,
+      resource,
+      confirm: z
+        .enum(['code', 'none'])
+        .default('code')
+        .describe(
+          'How it is made sure that who authorizes is who asked, where the browser shows no identity: by a code that the page shows and the user gives to their client, or not at all',
+        ),
+    })
+    .meta({ title: 'The user’s own' }),
+  z
+    .strictObject({
+      type: z.literal('passthrough').describe('The caller’s own token, for a server of the same audience'),
+      audience: z.string().min(1).max(500).describe('A token without this in `aud` is never passed on'),
+    })
+    .meta({ title: 'Pass-through' }),
+] as const
+const shown = 'What the gateway shows the server. Nothing of what the client sent gets there otherwise.'
+const credential = z.discriminatedUnion('type', credentialTypes).describe(shown)
+/** APIs that are no MCP servers may want keys elsewhere. */
+const apiCredential = z
   .discriminatedUnion('type', [
+    ...credentialTypes,
     z
       .strictObject({
-        type: z.literal('headers').describe('Fixed headers'),
-        headers: z
-          .record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, 'must be a header’s name'), secret)
-          .describe('Headers by name, each with a reference to its value'),
+        type: z.literal('query').describe('Fixed parameters of the query'),
+        parameters: z
+          .record(z.string().min(1).max(100), secret)
+          .describe('Parameters by name, each with a reference to its value'),
       })
-      .meta({ title: 'Headers' }),
-    z
-      .strictObject({ type: z.literal('bearer').describe('A fixed bearer token'), token: secret })
-      .meta({ title: 'Bearer token' }),
-    z
-      .strictObject({
-        type: z.literal('client-credentials').describe('The gateway’s own token (RFC 6749, section 4.4)'),
-        tokenUrl: tokenUrl.describe('The authorization server’s token endpoint'),
-        ...oauthClient,
-        clientSecret: secret,
-        scopes,
-        resource,
-      })
-      .meta({ title: 'Client credentials' }),
-    z
-      .strictObject({
-        type: z.literal('token-exchange').describe('A token for the caller, in exchange for the caller’s (RFC 8693)'),
-        tokenUrl: tokenUrl.describe('The authorization server’s token endpoint'),
-        ...oauthClient,
-        scopes,
-        resource,
-        audience: z.string().min(1).max(500).optional().describe('The audience to ask for'),
-      })
-      .meta({ title: 'Token exchange' }),
-    z
-      .strictObject({
-        type: z.literal('user').describe('A token that each user got for this server (OAuth 2.1, PKCE)'),
-        issuer: baseUrl.optional().describe('The authorization server; default: what the server’s metadata names'),
-        clientId: z
-          .string()
-          .min(1)
-          .max(500)
-          .optional()
-          .describe(
-            'Where the gateway is registered already; default: its client id metadata document, or registration',
-          ),
-        clientSecret: secret.optional().describe('Belongs to clientId'),
-        scopes,
-        resource,
-        confirm: z
-          .enum(['code', 'none'])
-          .default('code')
-          .describe(
-            'How it is made sure that who authorizes is who asked, where the browser shows no identity: by a code that the page shows and the user gives to their client, or not at all',
-          ),
-      })
-      .meta({ title: 'The user’s own' }),
-    z
-      .strictObject({
-        type: z.literal('passthrough').describe('The caller’s own token, for a server of the same audience'),
-        audience: z.string().min(1).max(500).describe('A token without this in `aud` is never passed on'),
-      })
-      .meta({ title: 'Pass-through' }),
+      .meta({ title: 'Query' }),
   ])
-  .describe('What the gateway shows the server. Nothing of what the client sent gets there otherwise.')
+  .describe(shown)
 
 const pins = z
   .enum(['off', 'report', 'quarantine'])
@@ -195,7 +207,7 @@ export const mcpServer = z
         url: baseUrl.optional().describe('Where the API lives; default: the first of the document’s `servers`'),
         tls: upstreamTls.optional(),
         connectTimeout: duration.default('5s').describe('How long a connection may take to open'),
-        credential: credential.optional(),
+        credential: apiCredential.optional(),
         operations: z
           .record(
             z.string().min(1).max(300),
@@ -275,4 +287,4 @@ export type McpRule = z.output<typeof mcp>
 export type McpServerRule = z.output<typeof mcpServer>
 export type McpServerRuleOf<T extends McpServerRule['type']> = Extract<McpServerRule, { type: T }>
 export type McpEndpointRule = z.output<typeof mcpEndpoint>
-export type McpCredentialRule = z.output<typeof credential>
+export type McpCredentialRule = z.output<typeof apiCredential>

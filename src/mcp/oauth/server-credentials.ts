@@ -33,6 +33,8 @@ export interface ServerCredentials {
    * @throws {CredentialError} where a secret of the rules cannot be had
    */
   headers(caller: CredentialCaller): Maybe<Shown>
+  /** Parameters for the query of each request, where the rule has them. @throws {CredentialError} */
+  query?(): Shown
   /**
    * Told when the server refused what it was shown.
    * @returns whether the request is worth another try, one, with what `headers` gives then
@@ -73,6 +75,14 @@ export function serverCredentials(
     case 'headers': {
       const all = Object.entries(rule.headers).map(([header, value]) => [header.toLowerCase(), value] as const)
       return { headers: () => all.map(([header, value]) => [header, secrets.resolve(value)] as const), refused: never }
+    }
+    case 'query': {
+      const all = Object.entries(rule.parameters)
+      return {
+        headers: () => [],
+        query: () => all.map(([parameter, value]) => [parameter, secrets.resolve(value)] as const),
+        refused: never,
+      }
     }
     case 'bearer': {
       const { token } = rule

@@ -1,5 +1,7 @@
 import { isObject } from '../../json.ts'
 import type { JsonObject } from '../protocol.ts'
+import { ArgumentsError } from './arguments-error.ts'
+import { bytesOf, multipart } from './multipart.ts'
 import type { OpenApiTool, Parameter } from './tools.ts'
 
 /** An HTTP request that a tool's call means. */
@@ -8,12 +10,7 @@ export interface HttpCall {
   /** With the query; behind the base URL's path. */
   readonly path: string
   readonly headers: readonly (readonly [name: string, value: string])[]
-  readonly body: string | null
-}
-
-/** Arguments do not fit; the message is for the model. */
-export class ArgumentsError extends Error {
-  override readonly name = 'ArgumentsError'
+  readonly body: string | Uint8Array | null
 }
 
 /**
@@ -27,6 +24,7 @@ export function requestOf(tool: OpenApiTool, args: JsonObject): HttpCall {
     if (!known.has(name)) throw new ArgumentsError(`There is no argument ${JSON.stringify(name.slice(0, 100))}.`)
   const query: string[] = []
   const headers: [string, string][] = []
+  const cookies: string[] = []
   const inPath = new Map<string, string>()
   for (const parameter of tool.parameters) {
     const value = args[parameter.argument]
@@ -36,35 +34,51 @@ export function requestOf(tool: OpenApiTool, args: JsonObject): HttpCall {
     }
     if (parameter.in === 'path') inPath.set(parameter.name, pathValue(parameter, value))
     else if (parameter.in === 'query') query.push(...queryPairs(parameter, value))
+    else if (parameter.in === 'cookie') cookies.push(...queryPairs(parameter, value))
     else headers.push([parameter.name.toLowerCase(), headerValue(parameter, value)])
   }
   const path = tool.path.replace(/\{([^}]+)\}/g, (_, name: string) => inPath.get(name)!)
-  const body = bodyText(tool, args)
-  if (body !== null) headers.push(['content-type', tool.body!.mediaType])
+  if (cookies.length > 0) headers.push(['cookie', cookies.join('; ')])
+  const { body, contentType } = bodyOf(tool, args)
+  if (contentType !== undefined) headers.push(['content-type', contentType])
   headers.push(['accept', 'application/json, */*;q=0.5'])
   return { method: tool.method, path: query.length > 0 ? `${path}?${query.join('&')}` : path, headers, body }
 }
 
-function bodyText({ body }: OpenApiTool, args: JsonObject): string | null {
-  if (!body) return null
+/** A request's body, and what it is. */
+interface Body {
+  readonly body: string | Uint8Array | null
+  readonly contentType?: string
+}
+
+function bodyOf({ body }: OpenApiTool, args: JsonObject): Body {
+  if (!body) return { body: null }
+  const { mediaType: contentType } = body
   const value = args[body.argument]
   if (value === undefined) {
     if (body.required) throw new ArgumentsError(`The argument ${JSON.stringify(body.argument)} is missing.`)
-    return null
+    return { body: null }
+  }
+  const mustBeObject = (): JsonObject => {
+    if (!isObject(value)) throw new ArgumentsError(`The argument ${JSON.stringify(body.argument)} must be an object.`)
+    return value
   }
   switch (body.type) {
     case 'json':
-      return JSON.stringify(value)
+      return { body: JSON.stringify(value), contentType }
+    case 'multipart':
+      return multipart(mustBeObject(), body.files, body.types)
+    case 'binary':
+      return { body: bytesOf(body.argument, value), contentType }
     case 'text':
       if (typeof value !== 'string')
         throw new ArgumentsError(`The argument ${JSON.stringify(body.argument)} must be a string.`)
-      return value
+      return { body: value, contentType }
     case 'form': {
-      if (!isObject(value)) throw new ArgumentsError(`The argument ${JSON.stringify(body.argument)} must be an object.`)
       const form = new URLSearchParams()
-      for (const [name, each] of Object.entries(value))
+      for (const [name, each] of Object.entries(mustBeObject()))
         for (const item of Array.isArray(each) ? each : [each]) form.append(name, plain(item, name))
-      return form.toString()
+      return { body: form.toString(), contentType }
     }
   }
 }
@@ -131,4 +145,7 @@ function plain(value: unknown, name: string): string {
 }
 
 const encode = (text: string) =>
-  encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+  // Half of a character is none.
+  encodeURIComponent(
+    text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd'),
+  ).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)

@@ -4,7 +4,8 @@ import { ServerError, ServerUnavailable } from '../errors.ts'
 import { errorCode, type JsonObject, modernVersion } from '../protocol.ts'
 import { type Egress, type EgressResponse, readAll } from '../server/egress.ts'
 import type { CallHooks, ClientSide, Link, ServerInfo } from '../server/link.ts'
-import { ArgumentsError, requestOf } from './call.ts'
+import { ArgumentsError } from './arguments-error.ts'
+import { requestOf } from './call.ts'
 import type { OpenApiTool, OpenApiTools } from './tools.ts'
 
 /** The longest answer of an API that becomes a result, bytes. */
@@ -69,7 +70,10 @@ export class OpenApiLink implements Link {
     let bytes: Uint8Array
     try {
       const all = [...headers, ...this.#client.headers]
-      response = await this.#egress.request(this.#upstream, method, this.#base + path, all, body, signal)
+      const { query = [] } = this.#client
+      const more = query.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&')
+      const whole = more === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${more}`
+      response = await this.#egress.request(this.#upstream, method, this.#base + whole, all, body, signal)
       bytes = await readAll(response.body, longestAnswer)
     } catch (error) {
       if (signal.aborted) throw signal.reason

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { mcp } from '../../config/mcp.ts'
 import type { JsonObject } from '../protocol.ts'
-import { ArgumentsError, requestOf } from './call.ts'
+import { ArgumentsError } from './arguments-error.ts'
+import { requestOf } from './call.ts'
 import { resultOf } from './link.ts'
 import { toolsOf } from './tools.ts'
 
@@ -30,7 +31,7 @@ paths:
     delete: { operationId: deletePet }
     put:
       operationId: uploadPet
-      requestBody: { required: true, content: { multipart/form-data: { schema: { type: object } } } }
+      requestBody: { required: true, content: { application/x-protobuf: { schema: { type: object } } } }
   /login:
     post:
       operationId: login
@@ -68,7 +69,7 @@ test('operations are tools, in the document’s order, with their hints', () => 
     ['deletePet', false, true],
     ['login', false, false],
   ])
-  expect(left).toEqual(['PUT /pets/{id}: its body can only be multipart/form-data'])
+  expect(left).toEqual(['PUT /pets/{id}: its body can only be application/x-protobuf'])
 })
 
 test('schemas stand by themselves, in the form of 2020-12', () => {
@@ -208,4 +209,100 @@ test('nothing is read but the document, and what refers to itself ends', () => {
     expect(tools).toEqual([])
     expect(left[0]).toMatch(/outside of the document|not there|refers to itself/)
   }
+})
+
+describe('what is no JSON', () => {
+  const files = `
+openapi: 3.1.0
+info: { title: Files, version: "1" }
+servers: [{ url: "https://files.example.com" }]
+paths:
+  /files:
+    post:
+      operationId: upload
+      parameters:
+        - { name: session, in: cookie, required: true, schema: { type: string } }
+        - { name: "bad name", in: cookie, schema: { type: string } }
+      requestBody:
+        required: true
+        content:
+          multipart/form-data:
+            schema: { $ref: "#/components/schemas/Upload" }
+            encoding: { meta: { contentType: application/ld+json } }
+  /raw:
+    put:
+      operationId: raw
+      requestBody: { content: { image/png: {} } }
+components:
+  schemas:
+    Upload:
+      type: object
+      required: [file]
+      properties:
+        file: { type: string, format: binary }
+        more: { type: array, items: { $ref: "#/components/schemas/Bytes" } }
+        title: { type: string }
+        meta: { type: object }
+        labels: { type: array, items: { type: string } }
+    Bytes: { type: string, contentMediaType: application/pdf }
+`
+  const named = (name: string) => api(files).tools.find(({ definition }) => definition.name === name)!
+
+  test('files are arguments in base64', () => {
+    const { properties, required } = named('upload').definition.inputSchema as {
+      properties: Record<string, { properties?: object; items?: object }>
+      required: string[]
+    }
+    expect(required).toEqual(['session', 'body'])
+    expect(Object.keys(properties)).toEqual(['session', 'body'])
+    expect(properties.body).toMatchObject({
+      required: ['file'],
+      properties: {
+        file: { properties: { data: { contentEncoding: 'base64' } } },
+        more: { type: 'array', items: { required: ['data'] } },
+        title: { type: 'string' },
+      },
+    })
+    expect(named('raw').definition.inputSchema).toMatchObject({
+      properties: { body: { type: 'string', contentEncoding: 'base64', contentMediaType: 'image/png' } },
+    })
+  })
+
+  test('a form has a part for each, which its own parser reads back', async () => {
+    const bytes = Buffer.from([0, 255, 13, 10, 45, 45, 1])
+    const { headers, body } = requestOf(named('upload'), {
+      session: 'a; b=c',
+      body: {
+        file: { data: bytes.toString('base64'), filename: 'x"\r\ny.bin', contentType: 'application/x-thing' },
+        more: [{ data: 'QQ==' }, 'Qg=='],
+        title: 'Grüße',
+        meta: { a: 1 },
+        labels: ['one', 'two'],
+      },
+    })
+    expect(headers).toContainEqual(['cookie', 'session=a%3B%20b%3Dc'])
+    const type = headers.find(([name]) => name === 'content-type')![1]
+    const form = await new Response(Buffer.from(body as Uint8Array), { headers: { 'content-type': type } }).formData()
+    const file = form.get('file') as File
+    expect(Buffer.from(await file.arrayBuffer())).toEqual(bytes)
+    expect([file.name, file.type]).toEqual(['x"\r\ny.bin', 'application/x-thing'])
+    const more = form.getAll('more') as File[]
+    expect(await Promise.all(more.map((each) => each.text()))).toEqual(['A', 'B'])
+    expect(form.get('title')).toBe('Grüße')
+    expect(form.getAll('labels')).toEqual(['one', 'two'])
+    expect(Buffer.from(body as Uint8Array).toString()).toContain('content-type: application/ld+json\r\n\r\n{"a":1}')
+  })
+
+  test('bytes go as they are, and what is no base64 is the model’s to mend', () => {
+    const { headers, body } = requestOf(named('raw'), { body: 'iVBORw==' })
+    expect(headers).toContainEqual(['content-type', 'image/png'])
+    expect(Buffer.from(body as Uint8Array).toString('hex')).toBe('89504e47')
+    expect(() => requestOf(named('raw'), { body: 'not base64!' })).toThrow(/bytes in base64/)
+    expect(() => requestOf(named('upload'), { session: 's', body: { file: {} } })).toThrow(ArgumentsError)
+    expect(() => requestOf(named('upload'), { session: 's', body: 'x' })).toThrow(/must be an object/)
+  })
+
+  test('half a character is replaced', () => {
+    expect(request('get_pets_id', { id: 'a\ud800b' }).path).toBe('/pets/a%EF%BF%BDb')
+  })
 })

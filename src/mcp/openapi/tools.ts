@@ -2,6 +2,7 @@ import type { McpServerRuleOf } from '../../config/mcp.ts'
 import { isObject } from '../../json.ts'
 import type { JsonObject, Tool } from '../protocol.ts'
 import { OpenApiDocument } from './document.ts'
+import { fileSchema, type PartTypes } from './multipart.ts'
 import { SchemaWriter } from './schema.ts'
 
 const methods = ['get', 'put', 'post', 'delete', 'patch', 'head', 'options'] as const
@@ -11,12 +12,14 @@ const longestDescription = 4096
 const ownHeaders =
   /^(?:host|authorization|proxy-.*|connection|content-length|content-type|transfer-encoding|te|trailer|upgrade|accept|cookie|x-forwarded-.*|x-chaperone-.*|x-envoy-.*)$/i
 
+const cookieName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/
+
 /** Where an argument goes. */
 export interface Parameter {
   /** The argument's name. */
   readonly argument: string
   readonly name: string
-  readonly in: 'path' | 'query' | 'header'
+  readonly in: 'path' | 'query' | 'header' | 'cookie'
   readonly required: boolean
   readonly style: string
   readonly explode: boolean
@@ -37,9 +40,12 @@ export interface OpenApiTool {
   readonly body:
     | {
         readonly argument: string
-        readonly type: 'json' | 'form' | 'text'
+        readonly type: 'json' | 'form' | 'multipart' | 'text' | 'binary'
         readonly mediaType: string
         readonly required: boolean
+        /** Of `multipart`: the fields that are files, and how parts are written that say so. */
+        readonly files: ReadonlySet<string>
+        readonly types: PartTypes
       }
     | undefined
 }
@@ -136,16 +142,17 @@ function toolOf(
   for (const each of parametersOf(document, item, operation, where)) {
     const place = each.in
     const own = String(each.name)
-    if (place === 'cookie' || (place === 'header' && ownHeaders.test(own))) {
+    if ((place === 'header' && ownHeaders.test(own)) || (place === 'cookie' && !cookieName.test(own))) {
       if (each.required === true) throw new Error(`the parameter ${own} cannot be an argument`)
       continue
     }
-    if (place !== 'path' && place !== 'query' && place !== 'header') continue
+    if (place !== 'path' && place !== 'query' && place !== 'header' && place !== 'cookie') continue
     const [mediaType, media] = isObject(each.content) ? (Object.entries(each.content)[0] ?? []) : []
     const schema = writer.write(isObject(media) ? media.schema : each.schema, `${where}.${own}`)
     // The same name in two places is two arguments.
     const argument = Object.hasOwn(properties, own) ? `${own}_${place}` : own
-    const style = typeof each.style === 'string' ? each.style : place === 'query' ? 'form' : 'simple'
+    const style =
+      typeof each.style === 'string' ? each.style : place === 'query' || place === 'cookie' ? 'form' : 'simple'
     parameters.push({
       argument,
       name: own,
@@ -189,7 +196,14 @@ function toolOf(
     method: method.toUpperCase() as OpenApiTool['method'],
     path,
     parameters,
-    body: body && { argument: body.argument, type: body.type, mediaType: body.mediaType, required: body.required },
+    body: body && {
+      argument: body.argument,
+      type: body.type,
+      mediaType: body.mediaType,
+      required: body.required,
+      files: body.files,
+      types: body.types,
+    },
   }
 }
 
@@ -218,18 +232,72 @@ function bodyOf(
   const kinds = [
     ['json', /^application\/(?:[\w.+-]*\+)?json\b/i],
     ['form', /^application\/x-www-form-urlencoded\b/i],
+    ['multipart', /^multipart\/form-data\b/i],
     ['text', /^text\//i],
+    ['binary', /^(?:application\/(?:octet-stream|pdf|zip|gzip|x-tar)|image\/|audio\/|video\/)/i],
   ] as const
   for (const [type, pattern] of kinds)
     for (const [mediaType, media] of Object.entries(body.content)) {
       if (!pattern.test(mediaType)) continue
-      const schema =
-        type === 'text' ? { type: 'string' } : writer.write(isObject(media) ? media.schema : {}, `${where}.requestBody`)
       const argument = Object.hasOwn(taken, 'body') ? 'request_body' : 'body'
-      return { argument, type, mediaType, schema, description: body.description, required: body.required === true }
+      const { description } = body
+      const own = isObject(media) ? media : {}
+      const form = type === 'multipart' ? formOf(document, writer, own, `${where}.requestBody`) : undefined
+      const schema =
+        form?.schema ??
+        (type === 'text'
+          ? { type: 'string' }
+          : type === 'binary'
+            ? { type: 'string', contentEncoding: 'base64', contentMediaType: mediaType }
+            : writer.write(own.schema ?? {}, `${where}.requestBody`))
+      const { files = new Set<string>(), types = {} } = form ?? {}
+      return { argument, type, mediaType, schema, description, required: body.required === true, files, types }
     }
   if (body.required === true) throw new Error(`its body can only be ${Object.keys(body.content).join(', ')}`)
   return undefined
+}
+
+/** A form with files: what a field is, bytes or text, is in its own schema (OpenAPI 3.0: `format`; 3.1: the content keywords). */
+function formOf(document: OpenApiDocument, writer: SchemaWriter, media: JsonObject, where: string) {
+  const schema = document.object(media.schema, where) ?? {}
+  const files = new Set<string>()
+  const types: Record<string, string> = {}
+  const properties: JsonObject = {}
+  for (const [name, value] of Object.entries(isObject(schema.properties) ? schema.properties : {})) {
+    const property = document.object(value, `${where}.${name}`)
+    const items = document.object(property?.items, `${where}.${name}.items`)
+    if (property && isFile(property)) properties[name] = fileSchema
+    else if (items && isFile(items)) properties[name] = { type: 'array', items: fileSchema }
+    else {
+      properties[name] = writer.write(value, `${where}.${name}`)
+      continue
+    }
+    files.add(name)
+  }
+  for (const [name, encoding] of Object.entries(isObject(media.encoding) ? media.encoding : {}))
+    if (
+      isObject(encoding) &&
+      typeof encoding.contentType === 'string' &&
+      /^[\w.+-]+\/[\w.+-]+$/.test(encoding.contentType)
+    )
+      types[name] = encoding.contentType
+  const required = Array.isArray(schema.required)
+    ? schema.required.filter((name) => Object.hasOwn(properties, name))
+    : []
+  return {
+    files,
+    types,
+    schema: { type: 'object', properties, ...(required.length > 0 && { required }) } as JsonObject,
+  }
+}
+
+function isFile({ type, format, contentEncoding, contentMediaType }: JsonObject): boolean {
+  if (format === 'binary' || format === 'byte') return true
+  return (
+    typeof contentMediaType === 'string' &&
+    !/^text\/|json$/.test(contentMediaType) &&
+    (type === undefined || type === 'string' || contentEncoding !== undefined)
+  )
 }
 
 /** A tool's name out of an operationId, or out of `GET /pets/{id}`. */

@@ -18,6 +18,8 @@ export interface ClientSide {
   /** What it can towards servers of the new era, where that is something else. */
   readonly modernCapabilities?: JsonObject | undefined
   readonly clientInfo: JsonObject
+  /** Credentials that stand in the query. */
+  readonly query?: readonly (readonly [name: string, value: string])[] | undefined
   /** Credentials and the trace context towards this server. */
   readonly headers: readonly (readonly [name: string, value: string])[]
 }

@@ -12,6 +12,8 @@ import { HttpServer } from './http-server.ts'
 import { type Credentials, McpServer, type Transport } from './server.ts'
 
 const longestMessage = 64 * 1024 * 1024
+/** How many operations that are no tools are told. */
+const mostLeft = 20
 /** How much of what a process wrote to its standard error is told when it ends, characters. */
 const mostLastWords = 1_000
 
@@ -141,6 +143,10 @@ export class ServerPool {
       case 'openapi': {
         const { api, url } = openApiOf(name, rule)
         const base = new URL(url).pathname.replace(/\/$/, '')
+        if (api.left.length > 0)
+          this.#report(
+            new Error(`operations of mcp.servers.${name} that are no tools: ${api.left.slice(0, mostLeft).join('; ')}`),
+          )
         return {
           type: 'link',
           link: (client) => new OpenApiLink(name, api, upstream!, base, this.#egress, client),

@@ -56,6 +56,8 @@ type Shown = readonly (readonly [name: string, value: string])[]
 export interface Credentials {
   /** @throws {McpError} where the caller has to do something first */
   headers(caller: Pick<Caller, 'identity' | 'token'>): Maybe<Shown>
+  /** Parameters for the query of each request. */
+  query?(): Shown
   /**
    * Told when the server refused what it was shown.
    * @returns whether it is worth another try with what `headers` gives then
@@ -427,7 +429,9 @@ export class McpServer {
   async #client(caller: Caller): Promise<ClientSide> {
     const { capabilities, clientInfo, trace } = caller
     const shown = await this.credentials.headers(caller)
+    const query = this.credentials.query?.()
     return {
+      ...(query && { query }),
       capabilities,
       ...(caller.sessions && { modernCapabilities: withTasks(capabilities) }),
       clientInfo,
