@@ -78,7 +78,8 @@ async function connectModern(decide: ((url: string) => Promise<unknown>) | undef
   return client
 }
 
-const headersOf = (key: string | undefined): Record<string, string> => (key === undefined ? {} : { authorization: `Bearer ${key}` })
+const headersOf = (key: string | undefined): Record<string, string> =>
+  key === undefined ? {} : { authorization: `Bearer ${key}` }
 const read = (url: string, key?: string) => fetch(url, { headers: headersOf(key) })
 function send(url: string, decision: string, key?: string): Promise<Response> {
   const ticket = new URL(url).searchParams.get('ticket')!

@@ -114,7 +114,11 @@ export class McpState {
     const singles = new Map(
       [...rules.single].map(([server, endpoint]) => [
         server,
-        new McpProtocol(new Map([[endpoint.path, endpoint]]), gate, context, fronts, { ...options, pages: undefined }),
+        new McpProtocol(new Map([[endpoint.path, endpoint]]), gate, context, fronts, {
+          ...options,
+          pages: undefined,
+          approvals: undefined,
+        }),
       ]),
     )
     return {
