@@ -175,6 +175,10 @@ test('docs/observability.md has every metric, and no other', async () => {
     durationMs: 20,
   })
   a2aStream('a', 'TASK_STATE_WORKING', 'TASK_STATE_COMPLETED')
+  metrics.egress({
+    ...{ requestId: 'r3', listener: 'out', host: 'elsewhere.test', port: 443, method: 'tunnel', action: 'deny' },
+    ...{ rule: 'egress.default', known: undefined, code: 'denied', user: undefined, team: undefined },
+  })
   metrics.pin({ server: 's', why: 'new', held: true })
   metrics.notification({ outcome: 'delivered', agent: 'planner', id: 'n', tries: 1 })
   metrics.envoyMissing(0)
