@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process'
 for (const [target, rules] of [
   ['envoy-static', 'k8s/gateway/chaperone.yaml'],
   ['istio', 'k8s/istio/chaperone.yaml'],
+  ['istio-gateway', 'k8s/istio-gateway/chaperone.yaml'],
   ['envoy-gateway', 'k8s/envoy-gateway/chaperone.yaml'],
 ])
   execFileSync(

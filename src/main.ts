@@ -154,7 +154,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     )
     .option('--ca-file <file>', 'the system’s authorities where Envoy runs', '/etc/ssl/certs/ca-certificates.crt')
     .option('--directory <path>', 'where Envoy will read the files of envoy-files', '/etc/chaperone-envoy')
-    .option('--namespace <name>', 'the Kubernetes namespace that envoy-gateway’s Gateway is in', 'default')
+    .option(
+      '--namespace <name>',
+      'the Kubernetes namespace that envoy-gateway’s proxies are in',
+      'envoy-gateway-system',
+    )
     .option('--status', 'print the statuses of the objects of --gateway-api instead')
     .option('--rules', 'print the rules that the objects of --gateway-api mean instead')
     .action(async (options: RenderOptions) => {

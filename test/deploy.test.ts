@@ -126,6 +126,7 @@ test('all rules are good, and their listeners and telemetry can be found', () =>
     'k8s/envoy-gateway/chaperone.yaml',
     'k8s/gateway/chaperone.yaml',
     'k8s/inject/chaperone.yaml',
+    'k8s/istio-gateway/chaperone.yaml',
     'k8s/istio/chaperone.yaml',
     'k8s/sidecar/chaperone.yaml',
   ])
@@ -133,7 +134,7 @@ test('all rules are good, and their listeners and telemetry can be found', () =>
     const { listeners, telemetry } = rulesOf(file)
     // A sidecar answers its own pod only; everything else stands behind a port mapping or a NetworkPolicy.
     expect(listeners, file).toMatchObject({
-      default: { address: /sidecar|inject|istio/.test(file) ? '127.0.0.1' : '0.0.0.0', port: 10000 },
+      default: { address: /sidecar|inject|istio\//.test(file) ? '127.0.0.1' : '0.0.0.0', port: 10000 },
     })
     expect(telemetry, file).toMatchObject({ address: '0.0.0.0', port: 10001 })
   }

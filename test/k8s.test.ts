@@ -22,6 +22,7 @@ const overlays: Record<string, Manifest[]> = {
   'gateway with Redis': build('k8s', { resources: ['gateway'], components: ['redis'] }),
   'envoy-static': build('k8s/envoy-static'),
   'envoy-gateway': build('k8s/envoy-gateway'),
+  'istio-gateway': build('k8s/istio-gateway'),
   inject: build('k8s', { resources: [agents], components: ['inject', 'redis', 'egress'] }),
   istio: build('k8s', { resources: [agents], components: ['istio', 'egress'] }),
   'only-gateway': build('k8s', { resources: [agents], components: ['only-gateway'] }),
@@ -92,6 +93,8 @@ test('no container has more rights than it needs, and only the one that makes ru
               .envoyDeployment
           : templateOf(manifest).spec
       for (const container of [...(pod.initContainers ?? []), ...(pod.containers ?? [])]) {
+        // istiod makes the whole of it.
+        if (container.image === 'auto') continue
         const { securityContext } = { securityContext: { ...pod.securityContext, ...container.securityContext } }
         if (container.name === 'chaperone-egress') {
           expect(securityContext.capabilities).toEqual({ drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] })
@@ -207,6 +210,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }))
 const rendered: [target: TargetName, rules: string][] = [
   ['envoy-static', 'k8s/gateway/chaperone.yaml'],
   ['istio', 'k8s/istio/chaperone.yaml'],
+  ['istio-gateway', 'k8s/istio-gateway/chaperone.yaml'],
   ['envoy-gateway', 'k8s/envoy-gateway/chaperone.yaml'],
 ]
 
@@ -248,6 +252,17 @@ describe('the real Envoy takes', () => {
     expect(await validated(asBootstrap(made, '/tmp/admin.sock'))).toBe('valid')
   })
 
+  test('a gateway’s configuration of istiod’s with k8s/istio-gateway', async () => {
+    const filter = find(overlays['istio-gateway']!, 'EnvoyFilter') as unknown as EnvoyFilter
+    const made = applyEnvoyFilter({ clusters: [], listeners: [] }, filter, 'GATEWAY')
+    expect(made.listeners.map(({ name }) => name)).toEqual(['default'])
+    expect(await validated(asBootstrap(made, '/tmp/admin.sock'))).toBe('valid')
+    const { spec } = find(overlays['istio-gateway']!, 'Deployment') as unknown as {
+      spec: { template: { metadata: { labels: object } } }
+    }
+    expect(spec.template.metadata.labels).toMatchObject(filter.spec.workloadSelector.labels)
+  })
+
   test('a proxy’s configuration of Envoy Gateway’s with k8s/envoy-gateway', async () => {
     const of = (kind: string) => find(overlays['envoy-gateway']!, kind)
     const resources = {
@@ -258,7 +273,7 @@ describe('the real Envoy takes', () => {
       security: of('SecurityPolicy'),
       patch: of('EnvoyPatchPolicy'),
     } as unknown as Resources
-    const made = withRoutes(patched(translated(resources), resources.patch))
+    const made = withRoutes(patched(translated(resources, 'envoy-gateway-system'), resources.patch))
     expect(await validated(asBootstrap(made, '/tmp/admin.sock'))).toBe('valid')
   })
 })

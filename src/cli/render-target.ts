@@ -38,7 +38,7 @@ export function renderTarget(
     version,
     systemCaFile: options.caFile ?? '/etc/ssl/certs/ca-certificates.crt',
     directory: options.directory ?? '/etc/chaperone-envoy',
-    namespace: options.namespace ?? 'default',
+    namespace: options.namespace ?? 'envoy-gateway-system',
   })
   if (output === undefined) {
     write(files.map((file) => `# ${file.name}\n${textOf(file, target)}`).join('---\n'))

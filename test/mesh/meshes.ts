@@ -55,6 +55,12 @@ export const meshes: Record<TargetName, (parts: Parts, failover: Failover) => En
     )
   },
 
+  'istio-gateway'(parts, failover) {
+    const filter = documentsOf(rendered('istio-gateway', parts, failover)).find(({ kind }) => kind === 'EnvoyFilter')
+    const made = applyEnvoyFilter({ clusters: [], listeners: [] }, filter as unknown as EnvoyFilter, 'GATEWAY')
+    return asBootstrap(made, `${parts.socket}.admin`)
+  },
+
   'envoy-gateway'(parts, failover) {
     const documents = documentsOf(rendered('envoy-gateway', parts, failover))
     const of = (kind: string) => documents.find((each) => each.kind === kind)

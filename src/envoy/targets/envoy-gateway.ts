@@ -3,13 +3,16 @@ import { egressName } from '../names.ts'
 import { type EnvoyJson, extAuthz } from '../xds/filters.ts'
 import { typeUrls } from '../xds/registry.ts'
 import { serviceClusterConfig } from './envoy-static.ts'
-import { kustomizeParts, partOf, serviceContainer, serviceVolumes, socketMount } from './kubernetes.ts'
+import { kustomizeParts, networkPolicy, partOf, serviceContainer, serviceVolumes, socketMount } from './kubernetes.ts'
 import { configFor, refuseEgress, type Target, type TargetInput } from './target.ts'
 
 /** The user that Envoy Gateway runs Envoy as. */
 const proxyUid = 65532
 /** The port of its admin interface. */
 const adminPort = 19000
+
+/** Of Envoy's metrics. */
+const metricsPort = 19001
 
 const gatewayApi = 'gateway.networking.k8s.io'
 const extensions = 'gateway.envoyproxy.io'
@@ -46,7 +49,7 @@ export const envoyGateway: Target = (input) => {
           apiVersion: 'kustomize.config.k8s.io/v1beta1',
           kind: 'Kustomization',
           namespace: input.namespace,
-          resources: ['gateway.yaml', 'route.yaml', 'patch.yaml'],
+          resources: ['gateway.yaml', 'network.yaml', 'route.yaml', 'patch.yaml'],
           ...kustomizeParts(input.version),
           // Kustomize does not know that an EnvoyProxy holds images.
           configurations: ['images.yaml'],
@@ -61,6 +64,17 @@ export const envoyGateway: Target = (input) => {
       ],
     },
     { name: 'gateway.yaml', comment: 'The Gateway, and the pods of its proxies.', documents: gatewayOf(input) },
+    {
+      name: 'network.yaml',
+      comment: 'Who may connect, as long as the rules do not ask agents who they are, and where Prometheus runs.',
+      documents: [
+        networkPolicy(
+          proxyLabels(input.namespace),
+          Object.values(input.rules.listeners).map(({ port }) => port),
+          [metricsPort],
+        ),
+      ],
+    },
     {
       name: 'route.yaml',
       comment: 'Everything that comes is decided by the service. What has no way after that goes nowhere.',
@@ -102,6 +116,8 @@ function gatewayOf({ rules, socket, version }: TargetInput): object[] {
               pod: { volumes: serviceVolumes },
               container: { volumeMounts: [socketMount(socket)] },
             },
+            // A LoadBalancer, which is Envoy Gateway's own choice, would let the world spend the keys.
+            envoyService: { type: 'ClusterIP' },
           },
         },
       },
@@ -232,6 +248,12 @@ function managerOf(listener: EnvoyJson): Manager {
   const { filter_chains } = listener as { filter_chains: { filters: { typed_config: Manager }[] }[] }
   return filter_chains[0]!.filters[0]!.typed_config
 }
+
+/** What Envoy Gateway labels the pods of our Gateway with. */
+const proxyLabels = (namespace: string) => ({
+  'gateway.envoyproxy.io/owning-gateway-name': name,
+  'gateway.envoyproxy.io/owning-gateway-namespace': namespace,
+})
 
 /** The filter that Envoy Gateway makes of the SecurityPolicy. */
 const authzFilter = (namespace: string) => `envoy.filters.http.ext_authz/securitypolicy/${namespace}/${name}`

@@ -1,7 +1,7 @@
 import { envoyFiles } from './envoy-files.ts'
 import { envoyGateway } from './envoy-gateway.ts'
 import { envoyStatic } from './envoy-static.ts'
-import { istio } from './istio.ts'
+import { istio, istioGateway } from './istio.ts'
 import type { TargetName } from './names.ts'
 import type { Target } from './target.ts'
 
@@ -10,5 +10,6 @@ export const targets: Record<TargetName, Target> = {
   'envoy-static': envoyStatic,
   'envoy-files': envoyFiles,
   istio,
+  'istio-gateway': istioGateway,
   'envoy-gateway': envoyGateway,
 }

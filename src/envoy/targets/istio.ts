@@ -1,7 +1,15 @@
 import type { EnvoyJson } from '../xds/filters.ts'
 import { serviceClusterConfig } from './envoy-static.ts'
-import { kustomizeParts, partOf, podLabel, serviceContainer, serviceVolumes, socketMount } from './kubernetes.ts'
-import { configFor, refuseEgress, type Target } from './target.ts'
+import {
+  kustomizeParts,
+  networkPolicy,
+  partOf,
+  podLabel,
+  serviceContainer,
+  serviceVolumes,
+  socketMount,
+} from './kubernetes.ts'
+import { configFor, refuseEgress, type Target, type TargetFile, type TargetInput } from './target.ts'
 
 /** The user that istio-proxy runs as. What this user sends is not caught by the pod's iptables rules. */
 const proxyUid = 1337
@@ -22,15 +30,7 @@ const notInIstio: ReadonlyMap<string, string> = new Map([
  * puts the service into the pod.
  */
 export const istio: Target = (input) => {
-  const { socket, version, rules } = input
-  refuseEgress(rules, 'Istio')
-  const { clusters, listeners } = configFor(input, 'aggregate')
-  refuseWhatIstioLacks({ clusters, listeners })
-  const add = (applyTo: string) => (value: EnvoyJson) => ({
-    applyTo,
-    match: { context: 'SIDECAR_OUTBOUND' },
-    patch: { operation: 'ADD', value },
-  })
+  const { socket, version } = input
   return [
     {
       name: 'kustomization.yaml',
@@ -51,24 +51,7 @@ export const istio: Target = (input) => {
         },
       ],
     },
-    {
-      name: 'envoy-filter.yaml',
-      comment: 'What istiod adds to the configuration of these workloads’ proxies.',
-      documents: [
-        {
-          apiVersion: 'networking.istio.io/v1alpha3',
-          kind: 'EnvoyFilter',
-          metadata: { name: 'chaperone', labels: partOf },
-          spec: {
-            workloadSelector: { labels: podLabel },
-            configPatches: [
-              ...[serviceClusterConfig(socket), ...clusters].map(add('CLUSTER')),
-              ...listeners.map(add('LISTENER')),
-            ],
-          },
-        },
-      ],
-    },
+    envoyFilter(input, 'SIDECAR_OUTBOUND', podLabel),
     {
       name: 'outbound.yaml',
       comment:
@@ -77,7 +60,7 @@ export const istio: Target = (input) => {
         {
           apiVersion: 'networking.istio.io/v1beta1',
           kind: 'Sidecar',
-          metadata: { name: 'chaperone', labels: partOf },
+          metadata: { name, labels: partOf },
           spec: {
             workloadSelector: { labels: podLabel },
             outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' },
@@ -102,14 +85,10 @@ export const istio: Target = (input) => {
                   'sidecar.istio.io/userVolumeMount': JSON.stringify({
                     [socketMount(socket).name]: { mountPath: socketMount(socket).mountPath },
                   }),
-                  // The kubelet and Prometheus have no certificates of the mesh.
-                  'traffic.sidecar.istio.io/excludeInboundPorts': '10001',
+                  ...directTelemetry,
                 },
               },
-              spec: {
-                initContainers: [serviceContainer({ socket, version, uid: proxyUid, adminPort })],
-                volumes: serviceVolumes,
-              },
+              spec: { initContainers: [service(input)], volumes: serviceVolumes },
             },
           },
         },
@@ -118,8 +97,143 @@ export const istio: Target = (input) => {
   ]
 }
 
+/** Istio's proxy as a gateway that many agents share: a Deployment whose pods istiod makes gateways, with the service in them. */
+export const istioGateway: Target = (input) => {
+  const { rules, socket, version } = input
+  const ports = Object.entries(rules.listeners).map(([listener, { port, tls }]) => ({ listener, port, tls }))
+  const proxy = {
+    name: 'istio-proxy',
+    // istiod puts its own here, and everything else that a gateway needs.
+    image: 'auto',
+    ports: ports.map(({ listener, port }) => ({ name: listener.slice(0, 15), containerPort: port })),
+    volumeMounts: [socketMount(socket)],
+  }
+  return [
+    {
+      name: 'kustomization.yaml',
+      comment: 'A gateway of Istio’s that many agents share: kubectl apply -k',
+      documents: [
+        {
+          apiVersion: 'kustomize.config.k8s.io/v1beta1',
+          kind: 'Kustomization',
+          resources: ['envoy-filter.yaml', 'gateway.yaml', 'network.yaml'],
+          ...kustomizeParts(version),
+        },
+      ],
+    },
+    envoyFilter(input, 'GATEWAY', gatewayLabel),
+    {
+      name: 'gateway.yaml',
+      comment: 'The gateway’s pods, and where agents find them.',
+      documents: [
+        {
+          apiVersion: 'v1',
+          kind: 'ServiceAccount',
+          metadata: { name, labels: partOf },
+          // Istio's proxy mounts a token of its own.
+          automountServiceAccountToken: false,
+        },
+        {
+          apiVersion: 'v1',
+          kind: 'Service',
+          metadata: { name, labels: partOf },
+          spec: {
+            type: 'ClusterIP',
+            selector: gatewayLabel,
+            ports: ports.map(({ listener, port, tls }) => ({
+              // Istio goes by the beginning of the name.
+              name: `${tls ? 'tls' : 'http'}-${listener}`,
+              port,
+              targetPort: port,
+            })),
+          },
+        },
+        {
+          apiVersion: 'apps/v1',
+          kind: 'Deployment',
+          metadata: { name, labels: partOf },
+          spec: {
+            replicas: 2,
+            selector: { matchLabels: gatewayLabel },
+            template: {
+              metadata: {
+                labels: { ...partOf, ...gatewayLabel, 'sidecar.istio.io/inject': 'true' },
+                annotations: { 'inject.istio.io/templates': 'gateway', ...directTelemetry },
+              },
+              spec: {
+                serviceAccountName: name,
+                securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+                initContainers: [service(input)],
+                containers: [proxy],
+                volumes: serviceVolumes,
+              },
+            },
+          },
+        },
+        {
+          apiVersion: 'policy/v1',
+          kind: 'PodDisruptionBudget',
+          metadata: { name, labels: partOf },
+          spec: { maxUnavailable: 1, selector: { matchLabels: gatewayLabel } },
+        },
+      ],
+    },
+    {
+      name: 'network.yaml',
+      comment: 'Who may connect, as long as the rules do not ask agents who they are, and where Prometheus runs.',
+      documents: [
+        networkPolicy(
+          gatewayLabel,
+          ports.map(({ port }) => port),
+          metricsPorts,
+        ),
+      ],
+    },
+  ]
+}
+
+const name = 'chaperone'
+/** Of Envoy, and of istio-agent with Envoy's. */
+const metricsPorts = [15090, 15020]
+/** Of the pods that agents share. */
+const gatewayLabel = { 'app.kubernetes.io/name': 'chaperone-istio-gateway' }
+/** The kubelet and Prometheus have no certificates of the mesh. */
+const directTelemetry = { 'traffic.sidecar.istio.io/excludeInboundPorts': '10001' }
+
+const service = ({ socket, version }: TargetInput) => serviceContainer({ socket, version, uid: proxyUid, adminPort })
+
+/** @throws {RangeError} where the rules ask for what Istio's proxy does not have */
+function envoyFilter(input: TargetInput, context: 'SIDECAR_OUTBOUND' | 'GATEWAY', labels: object): TargetFile {
+  refuseEgress(input.rules, 'Istio')
+  const { clusters, listeners } = configFor(input, 'aggregate')
+  refuseWhatIstioLacks({ clusters, listeners })
+  const add = (applyTo: string) => (value: EnvoyJson) => ({
+    applyTo,
+    match: { context },
+    patch: { operation: 'ADD', value },
+  })
+  return {
+    name: 'envoy-filter.yaml',
+    comment: 'What istiod adds to the configuration of these workloads’ proxies.',
+    documents: [
+      {
+        apiVersion: 'networking.istio.io/v1alpha3',
+        kind: 'EnvoyFilter',
+        metadata: { name, labels: partOf },
+        spec: {
+          workloadSelector: { labels },
+          configPatches: [
+            ...[serviceClusterConfig(input.socket), ...clusters].map(add('CLUSTER')),
+            ...listeners.map(add('LISTENER')),
+          ],
+        },
+      },
+    ],
+  }
+}
+
 /** @throws {RangeError} naming the rules */
-export function refuseWhatIstioLacks(config: object): void {
+function refuseWhatIstioLacks(config: object): void {
   const text = JSON.stringify(config)
   const lacking = [...notInIstio].filter(([extension]) => text.includes(`"${extension}"`))
   if (lacking.length === 0) return

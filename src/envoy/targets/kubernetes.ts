@@ -85,3 +85,32 @@ export function kustomizeParts(version: string) {
     images: [{ name: 'chaperone', newName: 'chaperone', newTag: version }],
   }
 }
+
+/**
+ * Lets only agents to a gateway that does not ask who they are: pods with the label `chaperone-client: "true"`, of any namespace.
+ * @param pods the gateway's own
+ * @param ports that agents connect to
+ * @param metricsPorts Prometheus', beside the service's own
+ */
+export function networkPolicy(pods: object, ports: readonly number[], metricsPorts: readonly number[]): object {
+  const tcp = (some: readonly number[]) => some.map((port) => ({ protocol: 'TCP', port }))
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: 'chaperone', labels: partOf },
+    spec: {
+      podSelector: { matchLabels: pods },
+      policyTypes: ['Ingress'],
+      ingress: [
+        {
+          from: [{ namespaceSelector: {}, podSelector: { matchLabels: { 'chaperone-client': 'true' } } }],
+          ports: tcp(ports),
+        },
+        {
+          from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
+          ports: tcp([telemetryPort, ...metricsPorts]),
+        },
+      ],
+    },
+  }
+}
