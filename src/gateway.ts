@@ -12,20 +12,7 @@ import { KnownHosts } from './egress/known-hosts.ts'
 import type { EgressRecord } from './egress/record.ts'
 import { EgressState, servesEgress } from './egress/state.ts'
 import type { AttachedEnvoy } from './envoy/attached.ts'
-import {
-  addressHeader,
-  caughtHeader,
-  clusterHeader,
-  egressSocket,
-  forwardRoute,
-  insideName,
-  noServerName,
-  outsideCluster,
-  outsideTlsCluster,
-  routeHeader,
-  tunnelHeader,
-  tunnelRoute,
-} from './envoy/names.ts'
+import { clusterHeader, egressNames, egressSocket, noServerName } from './envoy/names.ts'
 import { PlanStore } from './envoy/plans.ts'
 import { EnvoyServer, type Transport } from './envoy/server.ts'
 import { DiscoveryService, type Rejection } from './envoy/xds/ads.ts'
@@ -322,19 +309,6 @@ export class Gateway {
     this.#retireTimer = setTimeout(retire, retireAfterMs)
     this.#retireTimer.unref()
   }
-}
-
-const egressNames = {
-  clusterHeader,
-  routeHeader,
-  addressHeader,
-  tunnelHeader,
-  caughtHeader,
-  tunnelRoute,
-  forwardRoute,
-  outside: outsideCluster,
-  outsideTls: outsideTlsCluster,
-  inside: insideName,
 }
 
 /** What Envoy must know of all protocols. @param llm what it must know of models */

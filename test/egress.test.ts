@@ -421,8 +421,8 @@ describe('everything else', () => {
     expect(gateway.egress.at(-1)).toMatchObject({ listener: 'proxy', action: 'deny', code })
   })
 
-  test.each(['host:99999', 'host', ''])('CONNECT %j: 400', async (authority) => {
-    expect((await tunnel(proxy, authority)).status).toBe(400)
+  test('CONNECT to what is no host with a port: 400', async () => {
+    expect((await tunnel(proxy, 'host:99999')).status).toBe(400)
   })
 
   test('a host that does not answer', async () => {

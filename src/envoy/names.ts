@@ -62,6 +62,20 @@ export function proxyName(listener: string): string {
   return `egress/${listener}/proxy`
 }
 
+/** All of these, as decisions about caught traffic say them. */
+export const egressNames = {
+  clusterHeader,
+  routeHeader,
+  addressHeader,
+  tunnelHeader,
+  caughtHeader,
+  tunnelRoute,
+  forwardRoute,
+  outside: outsideCluster,
+  outsideTls: outsideTlsCluster,
+  inside: insideName,
+}
+
 /** The name of the secret with the certificate for connections that ask for no server name. Others are named by the server name. */
 export const noServerName = 'egress/no-server-name'
 

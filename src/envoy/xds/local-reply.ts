@@ -2,6 +2,7 @@ import { create, toBinary } from '@bufbuild/protobuf'
 import { anyPack } from '@bufbuild/protobuf/wkt'
 import { ErrorInfoSchema } from '#gen/google/rpc/error_details_pb.js'
 import { StatusSchema } from '#gen/google/rpc/status_pb.js'
+import { celFilter } from './cel.ts'
 import type { EnvoyJson } from './filters.ts'
 import { httpReplies } from './http/reply.ts'
 import { geminiRoutePrefix, messagesRoutePrefix, undecidedRoutes } from './route.ts'
@@ -199,15 +200,7 @@ export function localReplies(maxRequestBytes: number): EnvoyJson {
 
 function mapperOf({ status }: LocalReply, when: string): EnvoyJson {
   return {
-    filter: {
-      extension_filter: {
-        name: 'envoy.access_loggers.extension_filters.cel',
-        typed_config: {
-          '@type': 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
-          expression: when,
-        },
-      },
-    },
+    filter: celFilter(when),
     status_code: status,
   }
 }

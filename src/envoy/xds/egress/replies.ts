@@ -1,3 +1,4 @@
+import { celFilter } from '../cel.ts'
 import type { EnvoyJson } from '../filters.ts'
 
 interface Reply {
@@ -27,25 +28,13 @@ const replies: readonly Reply[] = [
   },
 ]
 
-function filter(expression: string): EnvoyJson {
-  return {
-    extension_filter: {
-      name: 'envoy.access_loggers.extension_filters.cel',
-      typed_config: {
-        '@type': 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
-        expression,
-      },
-    },
-  }
-}
-
 /** What Envoy says by itself of calls to elsewhere. What the service refuses is in its own words already. */
 export function egressReplies(): EnvoyJson[] {
   const ours = 'xds.route_name.startsWith("egress/")'
   return [
-    { filter: filter(`${ours} && ${details('ext_authz_denied')}`) },
+    { filter: celFilter(`${ours} && ${details('ext_authz_denied')}`) },
     ...replies.map(({ when, code, message }) => ({
-      filter: filter(`${ours} && (${when})`),
+      filter: celFilter(`${ours} && (${when})`),
       body_format_override: {
         json_format: { error: { status: '%RESPONSE_CODE%', code, message }, request_id: '%REQ(X-REQUEST-ID)%' },
       },

@@ -1,3 +1,4 @@
+import { celFilter } from '../cel.ts'
 import type { EnvoyJson } from '../filters.ts'
 import { httpRoutePrefix } from './names.ts'
 
@@ -9,15 +10,7 @@ import { httpRoutePrefix } from './names.ts'
 export function httpAccessLog(listener: string, routes: string = httpRoutePrefix): EnvoyJson {
   return {
     name: 'envoy.access_loggers.stdout',
-    filter: {
-      extension_filter: {
-        name: 'envoy.access_loggers.extension_filters.cel',
-        typed_config: {
-          '@type': 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
-          expression: `xds.route_name.startsWith("${routes}")`,
-        },
-      },
-    },
+    filter: celFilter(`xds.route_name.startsWith("${routes}")`),
     typed_config: {
       '@type': 'type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
       log_format: {

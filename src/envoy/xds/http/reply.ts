@@ -1,15 +1,6 @@
+import { celFilter } from '../cel.ts'
 import type { EnvoyJson } from '../filters.ts'
 import { httpRoutePrefix } from './names.ts'
-
-const filter = (expression: string): EnvoyJson => ({
-  extension_filter: {
-    name: 'envoy.access_loggers.extension_filters.cel',
-    typed_config: {
-      '@type': 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
-      expression,
-    },
-  },
-})
 
 const ours = `xds.route_name.startsWith("${httpRoutePrefix}")`
 const asItIs =
@@ -21,9 +12,9 @@ const asItIs =
  */
 export function httpReplies(): EnvoyJson[] {
   return [
-    { filter: filter(`${ours} && (${asItIs})`) },
+    { filter: celFilter(`${ours} && (${asItIs})`) },
     {
-      filter: filter(ours),
+      filter: celFilter(ours),
       body_format_override: {
         json_format: {
           error: { status: '%RESPONSE_CODE%', message: '%LOCAL_REPLY_BODY%', rule: '%ROUTE_NAME%' },
