@@ -29,8 +29,8 @@ let gateways: Record<'planner' | 'billing', TestGateway>
 let planner: TestAgent
 let billing: TestAgent
 let provider: Awaited<ReturnType<typeof upstream>>
-/** Answers of the provider that are not to come yet. */
-let slow = false
+/** The provider does not answer, or does not come to an end. */
+let slow: boolean | 'stream' = false
 let directory: string
 const keys: Record<string, string> = {}
 
@@ -38,6 +38,14 @@ beforeAll(async () => {
   ;[redis, planner, billing] = await Promise.all([startRedis(), startAgent(), startAgent()])
   provider = await upstream((request, response) => {
     request.resume()
+    if (slow === 'stream') {
+      response.setHeader('content-type', 'text/event-stream')
+      const chunk = { id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm' }
+      const data = JSON.stringify({ ...chunk, choices: [{ index: 0, delta: { content: 'on ' }, finish_reason: null }] })
+      const timer = setInterval(() => response.write(`data: ${data}\n\n`), 100)
+      response.once('close', () => clearInterval(timer))
+      return
+    }
     if (slow) return
     response.setHeader('content-type', 'application/json')
     response.end(
@@ -274,6 +282,32 @@ describe('a budget opened with a task', () => {
     await expect(tool('planner', 'planner', first)).rejects.toThrow(/2 seconds/)
     await expect(delegate('planner', 'planner', billing, 'billing', { delegation: first })).rejects.toThrow(/2 seconds/)
   })
+})
+
+test('a stream of a model ends with the error when the time is over', async () => {
+  const { first } = await tree('time=1')
+  const defaultHeaders = { 'chaperone-delegation': first }
+  const baseURL = `${gateways.planner.url}/v1`
+  const client = new OpenAI({ apiKey: keys.planner!, baseURL, maxRetries: 0, defaultHeaders })
+  slow = 'stream'
+  const read = async () => {
+    let text = ''
+    const messages = [{ role: 'user' as const, content: 'hello' }]
+    const stream = await client.chat.completions.create({ model: 'm', messages, stream: true })
+    try {
+      for await (const { choices } of stream) text += choices[0]?.delta.content ?? ''
+    } catch (error) {
+      return { text, message: (error as Error).message }
+    }
+    return { text, message: 'it went well' }
+  }
+  const { text, message } = await read()
+  slow = false
+  expect(text).toMatch(/^on on /)
+  expect(message).toMatch(/opened by alice \(1 seconds\) is used up/)
+  await eventually(() =>
+    expect(gateways.planner.records.at(-1)).toMatchObject({ status: 200, errorCode: 'budget_exceeded', aborted: true }),
+  )
 })
 
 describe('a caller', () => {

@@ -28,7 +28,9 @@ beforeEach(async () => {
   audits = []
   reports = []
   const books = new MemoryBooks()
-  await books.write(batchOf([recordOf({ requestId: 'r1' })]))
+  const work = { tree: 't1', subject: 'ann', chain: ['key:k1'], id: 'd1', agent: 'planner', budgets: [] }
+  const caller = { identity: 'key', subject: 'k2', listener: 'l', work }
+  await books.write(batchOf([recordOf({ requestId: 'r1', caller })]))
   api = await startApi({
     address: '127.0.0.1',
     port: 0,
@@ -161,6 +163,7 @@ describe('who may do what', () => {
     ListKeys: (token?: string) => keyClient(token).listKeys({}),
     QueryUsage: (token?: string) =>
       createClient(UsageService, transportFor(token)).queryUsage({ from: '2026-01-01', to: '2026-01-03' }),
+    GetTrace: (token?: string) => createClient(UsageService, transportFor(token)).getTrace({ id: 't1' }),
     GetDecision: (token?: string) =>
       createClient(DecisionService, transportFor(token)).getDecision({ requestId: 'r1' }),
     ListDecisions: (token?: string) => createClient(DecisionService, transportFor(token)).listDecisions({}),
@@ -242,6 +245,24 @@ describe('the wire', () => {
     expect(await usage.json()).toMatchObject({
       rows: [{ group: ['2026-01-02', 'openai'], requests: '1', inputTokens: '1000', usd: 0.25 }],
     })
+    const trace = await post('/chaperone.v1.UsageService/GetTrace', '{"id":"r1"}')
+    expect(await trace.json()).toMatchObject({
+      trees: [
+        {
+          id: 't1',
+          subject: 'ann',
+          roots: [
+            {
+              ...{ kind: 'agent', to: 'planner', underWay: true },
+              children: [{ kind: 'model', from: 'planner', to: 'fast', own: { inputTokens: '1000', usd: 0.25 } }],
+            },
+          ],
+          total: { modelCalls: '1', usd: 0.25 },
+        },
+      ],
+    })
+    const unknown = await post('/chaperone.v1.UsageService/GetTrace', '{"id":"nothing"}')
+    expect([unknown.status, await unknown.json()]).toMatchObject([404, { code: 'not_found' }])
     const decision = await post('/chaperone.v1.DecisionService/GetDecision', '{"requestId":"r1"}')
     expect(await decision.json()).toMatchObject({
       decision: { status: 200, attempts: expect.any(Array) },
