@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { findEnvoy } from '../src/envoy/binary.ts'
 import { Sealer } from '../src/mcp/seal.ts'
 import { freePort } from '../test/harness.ts'
+import { cpuSeconds } from './measure.ts'
 import { memoryOf, Processes } from './processes.ts'
 
 /**
@@ -67,13 +68,14 @@ const initialize = async (agent: Agent, url: string) => {
   return String((await post(agent, url, 'legacy', 'initialize', params))['mcp-session-id'])
 }
 
-async function load(url: string, era: Era, name: string, connections: number) {
+async function load(url: string, era: Era, name: string, connections: number, service?: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
   const session = era === 'legacy' ? await initialize(agent, url) : undefined
   const times: number[] = []
   const call = () => post(agent, url, era, 'tools/call', { name, arguments: {} }, session)
   for (let i = 0; i < 50; i++) await call()
   const until = performance.now() + seconds * 1000
+  const before = service === undefined ? 0 : cpuSeconds(service)
   await Promise.all(
     Array.from({ length: connections }, async () => {
       while (performance.now() < until) {
@@ -84,7 +86,8 @@ async function load(url: string, era: Era, name: string, connections: number) {
     }),
   )
   agent.destroy()
-  return { perSecond: times.length / seconds, ...quantiles(times) }
+  const cpuMs = service === undefined ? undefined : ((cpuSeconds(service) - before) * 1000) / times.length
+  return { perSecond: times.length / seconds, cpuMs, ...quantiles(times) }
 }
 
 function quantiles(times: number[]): { p50: number; p99: number } {
@@ -94,16 +97,22 @@ function quantiles(times: number[]): { p50: number; p99: number } {
 
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
-async function calls(direct: string, gateway: string): Promise<void> {
-  say('tools/call                          requests/s     p50 ms     p99 ms')
+async function calls(direct: string, gateway: string, service: number): Promise<void> {
+  say('tools/call                          requests/s     p50 ms     p99 ms   service, ms of CPU a call')
   for (const era of ['legacy', 'modern'] as const)
     for (const connections of [1, 16])
       for (const [what, url, name] of [
         ['direct', direct, 'echo'],
         ['gateway', `${gateway}/${era}`, 'one_echo'],
       ] as const) {
-        const { perSecond, p50, p99 } = await load(url, era, name, connections)
-        const cells = [perSecond.toFixed(0).padStart(10), p50.toFixed(2).padStart(11), p99.toFixed(2).padStart(11)]
+        const measured = await load(url, era, name, connections, what === 'gateway' ? service : undefined)
+        const { perSecond, p50, p99, cpuMs } = measured
+        const cells = [
+          perSecond.toFixed(0).padStart(10),
+          p50.toFixed(2).padStart(11),
+          p99.toFixed(2).padStart(11),
+          (cpuMs?.toFixed(2) ?? '').padStart(11),
+        ]
         say(`${`${what}, ${era}, ${connections} connections`.padEnd(36)}${cells.join('')}`)
       }
 }
@@ -237,7 +246,7 @@ try {
   const url = `http://127.0.0.1:${port}/mcp`
   const { service } = await processes.gateway({ directory, name: 'gateway', binary, url }, ['-f', file])
   say(`node ${process.version}`)
-  await calls(`http://127.0.0.1:${fast}/mcp`, url)
+  await calls(`http://127.0.0.1:${fast}/mcp`, url, service)
   await lists(url)
   seals()
   await streams(url, service)
