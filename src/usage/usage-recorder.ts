@@ -87,6 +87,8 @@ export class UsageRecorder {
     if (directory === undefined) return
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     for (const name of readdirSync(directory).sort()) {
+      // What a kill has left half written; what it was to replace is still there.
+      if (name.endsWith('.jsonl.next')) rmSync(join(directory, name), { force: true })
       const [, owner, sequence] = /^(.+)\.(\d{9})\.jsonl$/.exec(name) ?? []
       if (owner === undefined || owner === sidecar) continue
       const file = join(directory, name)

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -258,6 +258,7 @@ describe('the recorder', () => {
       expect.stringContaining('only sums are kept'),
     ])
     away = false
+    writeFileSync(join(directory, 's1.000000002.jsonl.next'), '=[["20')
     // Whoever comes after a kill tells them as well.
     const heir = recorder(books, 's2')
     await vi.advanceTimersByTimeAsync(30_000)
