@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Identity } from '../../identity/identity.ts'
+import { delegated } from './caller.ts'
 import { extendChain, longestChain, readActors, writeActors } from './chain.ts'
-import { allows, delegated, intersection, type Rights } from './rights.ts'
+import { allows, intersection, type Rights } from './rights.ts'
 import {
   type DelegationSigner,
   type DelegationTrust,

@@ -3,7 +3,7 @@ import type { ReadDelegation } from '../../governance/governance.ts'
 import type { Identity } from '../../identity/identity.ts'
 import { Lru } from '../../identity/lru.ts'
 import { A2aError } from '../errors.ts'
-import { delegated } from './rights.ts'
+import { delegated } from './caller.ts'
 import { callerKey, type Delegations } from './standing.ts'
 import type { Delegation } from './token.ts'
 

@@ -1,6 +1,3 @@
-import type { Identity } from '../../identity/identity.ts'
-import type { Delegation } from './token.ts'
-
 /**
  * What a delegate may use at most. Names, where a `*` may stand at the end; an absent list bounds nothing, an empty one
  * allows nothing. A delegate's rights are what its own identity may, and every one in the chain before it.
@@ -48,15 +45,4 @@ function covers(wide: string, narrow: string): boolean {
 
 function matches(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name
-}
-
-/** The identity of a delegate: its own, as far as the chain's rights reach, and for whom it works. */
-export function delegated(identity: Identity, delegation: Delegation): Identity {
-  const { rights, root, subject, actors, id, callee, budgets } = delegation
-  return {
-    ...identity,
-    delegation: { tree: root, subject, chain: actors, id, agent: callee, budgets },
-    mayUseModel: (model) => identity.mayUseModel(model) && allows(rights, 'models', model),
-    mayUseServer: (server) => identity.mayUseServer(server) && allows(rights, 'servers', server),
-  }
 }

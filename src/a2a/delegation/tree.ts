@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { A2aTreeRule } from '../../config/a2a.ts'
 import { durationMs } from '../../config/primitives.ts'
-import type { Identity, TreeBudget } from '../../identity/identity.ts'
+import type { TreeBudget } from '../../identity/identity.ts'
 import { A2aError } from '../errors.ts'
 import { budgetAmounts } from './budget-claim.ts'
 
@@ -101,11 +101,6 @@ export function withinTree(tree: Tree, asked: Amounts | undefined, by: string, n
 /** The tree of a task that its owner goes on with: what was spent stays spent, and its time begins anew. */
 export function resumeTree(tree: Tree, now: number): Tree {
   return { ...tree, budgets: tree.budgets.map((budget) => timed(budget, now)) }
-}
-
-/** The caller as a part of a tree, for what counts its calls. */
-export function inTree(identity: Identity, { id, subject, budgets }: Tree): Identity {
-  return { ...identity, delegation: { chain: [], ...identity.delegation, tree: id, subject, budgets } }
 }
 
 function timed({ until: _, ...budget }: TreeBudget, now: number): TreeBudget {
