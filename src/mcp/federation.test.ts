@@ -194,3 +194,16 @@ test('a call leaves no timer behind', async () => {
     vi.useRealTimers()
   }
 })
+
+test('many servers wait with one client without a warning', async () => {
+  const warnings: string[] = []
+  const heard = (warning: Error) => void warnings.push(warning.name)
+  process.on('warning', heard)
+  const names = Array.from({ length: 30 }, (_, i) => `s${i}`)
+  const federation = federationOf(names.map((name) => serverOf(name, { tools: ['look'] })))
+  const { items } = await federation.list('tools', caller, undefined, 100, new AbortController().signal)
+  expect(items).toHaveLength(30)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  process.off('warning', heard)
+  expect(warnings).toEqual([])
+})

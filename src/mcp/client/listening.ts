@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { isObject } from '../../json.ts'
 import { boundTo, callerOf, type Endpoint, type Incoming } from '../endpoint.ts'
 import { invalidParams, ServerError } from '../errors.ts'
@@ -188,6 +189,8 @@ export class Listening {
     const listen = (): Promise<void> => {
       controller = new AbortController()
       const { signal } = controller
+      // Each server of many listens to it.
+      setMaxListeners(0, signal)
       const { federation } = endpoint
       return federation.listen(
         caller,

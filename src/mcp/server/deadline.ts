@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 /**
  * A signal that is aborted with another one, or when a time is over. AbortSignal.timeout and AbortSignal.any do the same, but hold
  * their timer until it is due: with minutes for each call, hundreds of thousands of them.
@@ -16,6 +18,8 @@ export class Deadline {
       this.#stop()
       return
     }
+    // As many servers as there are wait with one client: that is no leak, and nobody is to be warned of it.
+    setMaxListeners(0, outer)
     outer.addEventListener('abort', this.#stop)
     this.#timer = setTimeout(() => {
       this.#expired = true
