@@ -471,6 +471,20 @@ export async function main(argv: readonly string[]): Promise<void> {
     })
 
   program
+    .command('crds')
+    .description(
+      'print the CustomResourceDefinitions of our own kinds: chaperone crds | kubectl apply --server-side -f -',
+    )
+    .action(async () => {
+      const { crdFiles } = await import('./gateway-api/crd-files.ts')
+      process.stdout.write(
+        crdFiles()
+          .map(([, text]) => text)
+          .join('---\n'),
+      )
+    })
+
+  program
     .command('schema')
     .description('print the JSON Schema of rules files')
     .option('--markdown', 'print its keys as tables instead, for people')

@@ -20,6 +20,8 @@ const overlays: Record<string, Manifest[]> = {
   sidecar: build('k8s/sidecar'),
   gateway: build('k8s/gateway'),
   'gateway with Redis': build('k8s', { resources: ['gateway'], components: ['redis'] }),
+  crds: build('k8s/crds'),
+  'gateway-api': build('k8s/gateway-api'),
   'envoy-static': build('k8s/envoy-static'),
   'envoy-gateway': build('k8s/envoy-gateway'),
   'istio-gateway': build('k8s/istio-gateway'),

@@ -25,7 +25,7 @@ interface Times {
   readonly resyncMs: number
 }
 
-const defaultTimes: Times = { retryMs: 250, longestRetryMs: 30_000, missingMs: 30_000, resyncMs: 600_000 }
+const defaultTimes: Times = { retryMs: 250, longestRetryMs: 30_000, missingMs: 5_000, resyncMs: 600_000 }
 const pageSize = 500
 
 /** Objects of one kind as the API server has them: a list, and a watch from there on. */

@@ -21,6 +21,7 @@ export interface ClusterOptions {
   readonly times?: ReflectorOptions['times']
 }
 
+const startMs = 60_000
 const namespaceFile = '/var/run/secrets/kubernetes.io/serviceaccount/namespace'
 
 /** Objects of a cluster, and their statuses. @throws {Error} where there is no cluster */
@@ -84,7 +85,8 @@ class ClusterObjects implements ObjectSource {
         ),
       )
     }
-    await Promise.all([...this.#reflectors.values()].flat().map(({ ready }) => ready))
+    const all = [...this.#reflectors.values()].flat().map(({ ready }) => ready)
+    await within(Promise.all(all), startMs)
     this.#started = true
     // A new leader writes what the one before did not.
     this.#leader?.start(() => this.#changed())
@@ -102,5 +104,18 @@ class ClusterObjects implements ObjectSource {
     this.#writer.stop()
     await this.#leader?.stop()
     await Promise.all([...this.#reflectors.values()].flat().map((reflector) => reflector.stop()))
+  }
+}
+
+/** Whoever starts this may start it again. @throws {Error} */
+async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`The cluster did not show its objects within ${ms / 1000} s.`)), ms)
+  })
+  try {
+    await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
