@@ -22,6 +22,8 @@ export interface ControllerOptions {
 
 /** Changes come in crowds; they are waited for this long. */
 const settleMs = 100
+/** Between two translations there is at least this many times what one took: requests are to be decided meanwhile. */
+const restFactor = 5
 
 type Put = (rules: Rules, from: { objects: 'files' | 'cluster' }) => Promise<string | undefined>
 
@@ -36,6 +38,8 @@ export class GatewayApi {
   #working: Promise<void> = Promise.resolve()
   #reported = new Set<string>()
   #stopped = false
+  /** How long the last translation took. */
+  #lastMs = 0
 
   constructor(options: ControllerOptions) {
     this.#options = options
@@ -60,10 +64,13 @@ export class GatewayApi {
   /** Objects, or the gateway's own rules, are others than before. */
   changed(): void {
     if (this.#timer || this.#stopped) return
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      this.#working = this.#working.then(() => this.#work()).catch((error) => this.#say(String(error)))
-    }, settleMs)
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined
+        this.#working = this.#working.then(() => this.#work()).catch((error) => this.#say(String(error)))
+      },
+      Math.max(settleMs, this.#lastMs * restFactor),
+    )
   }
 
   /** The text of a Secret or a ConfigMap as it is now. */
@@ -95,6 +102,7 @@ export class GatewayApi {
 
   #translate(): { rules: Rules; statuses: Translation['statuses'] } {
     const { source, base, options, further } = this.#options
+    const began = performance.now()
     const objects = [...source.objects()]
     const own = base()
     this.#inventory = new Inventory(objects)
@@ -104,6 +112,7 @@ export class GatewayApi {
       { ...options, now: new Date().toISOString().replace(/\.\d+Z$/, 'Z'), taken: takenPorts(own) },
       further,
     )
+    this.#lastMs = performance.now() - began
     const now = new Set(findings)
     for (const finding of now) if (!this.#reported.has(finding)) this.#say(finding)
     this.#reported = now

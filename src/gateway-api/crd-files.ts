@@ -7,6 +7,6 @@ import { type OwnKind, ownSpecs } from './own-specs.ts'
 export function crdFiles(): [name: string, text: string][] {
   return (Object.keys(ownSpecs) as OwnKind[]).map((kind) => [
     `${kinds[kind].plural}.${ownGroup}.yaml`,
-    `# Made by: chaperone crds\n${stringify(customResourceDefinition(kind), { lineWidth: 120, aliasDuplicateObjects: false })}`,
+    `# Made by: chaperone crds\n${stringify(customResourceDefinition(kind), { lineWidth: 0, aliasDuplicateObjects: false })}`,
   ])
 }

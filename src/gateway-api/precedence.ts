@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { route as routeSchema } from '../config/http.ts'
+import type { HttpRouteRule, route as routeSchema } from '../config/http.ts'
 import type { GatewayListener } from './gateways.ts'
 import { hostRank } from './host.ts'
 import { byAge, type KubeObject } from './object.ts'
@@ -18,7 +18,7 @@ export interface Candidate {
   /** Places of the rule in the route, and of the match in the rule. */
   readonly place: readonly [rule: number, match: number]
   /** The routes of the rules that it becomes, one after another. */
-  readonly routes: readonly RouteInput[]
+  readonly routes: readonly HttpRouteRule[]
 }
 
 /** The candidates of one port, in the order in which the rules are to try them. */

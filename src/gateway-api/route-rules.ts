@@ -1,4 +1,5 @@
-import { route as routeSchema } from '../config/http.ts'
+import type { z } from 'zod'
+import { type HttpRouteRule, route as routeSchema } from '../config/http.ts'
 import type { AttachedPolicies, Attachment } from './attached.ts'
 import type { Backend, BackendReason, Backends, Referrer } from './backends.ts'
 import type { Bans } from './bans.ts'
@@ -56,22 +57,22 @@ export function candidatesOf(
         problems.refused.set(index, { reason, message: `rule ${rule.name ?? index}: ${message}` })
         return { parts: [failing(kind)], by: new Map<string, KubeObject>() }
       }
-      return matchesOf(kind, rule, refuse).flatMap(({ match, broken }, place) => {
+      return matchesOf(kind, rule, refuse).flatMap((match, place) => {
         const base = baseName(route, rule.name ?? index, place, listener, listeners.length > 1)
         let made: { parts: readonly Partial<RouteInput>[]; by: ReadonlyMap<string, KubeObject> }
         try {
-          if (broken) made = { parts: [failing(kind)], by: new Map() }
-          else if (ban !== undefined) made = refuse('UnsupportedValue', ban)
+          if (ban !== undefined) made = refuse('UnsupportedValue', ban)
           else made = partsOf(route, kind, rule, index, match, attachment, gateway, context, problems)
         } catch (error) {
           if (!(error instanceof UnsupportedValue)) throw error
           made = refuse(error.reason, error.message)
         }
-        let routes = named(base, match, made.parts)
-        const wrong = routes.map((each) => routeSchema.safeParse(each)).find(({ success }) => !success)
-        if (wrong?.error) routes = named(base, match, refuse('UnsupportedValue', wrongWith(wrong.error, '')).parts)
+        let read = inRules(named(base, match, made.parts))
+        if ('error' in read)
+          read = inRules(named(base, match, refuse('UnsupportedValue', wrongWith(read.error, '')).parts))
         // Where not even the match can be said, nothing is served.
-        if (!routeSchema.safeParse(routes[0]).success) return []
+        if ('error' in read) return []
+        const { routes } = read
         return byRank(hosts).map((group, rank) => ({
           listener,
           hosts: group,
@@ -86,17 +87,28 @@ export function candidatesOf(
   return { candidates, problems }
 }
 
+/** Routes with the defaults of the rules, or what is wrong with one of them. */
+function inRules(inputs: readonly RouteInput[]): { routes: HttpRouteRule[] } | { error: z.ZodError } {
+  const routes: HttpRouteRule[] = []
+  for (const input of inputs) {
+    const parsed = routeSchema.safeParse(input)
+    if (!parsed.success) return parsed
+    routes.push(parsed.data)
+  }
+  return { routes }
+}
+
 function matchesOf(
   kind: Rule['kind'],
   rule: HttpRule | GrpcRule,
   refuse: (reason: string, message: string) => unknown,
-): { match: MatchInput; broken: boolean }[] {
+): MatchInput[] {
   return rule.matches.flatMap((each) => {
     try {
       const match =
         kind === 'HTTPRoute' ? httpMatchOf(each as HttpRule['matches'][0]) : grpcMatchOf(each as GrpcRule['matches'][0])
       const parsed = routeSchema.shape.match.safeParse(match)
-      if (parsed.success) return [{ match, broken: false }]
+      if (parsed.success) return [match]
       refuse('UnsupportedValue', wrongWith(parsed.error, 'match'))
     } catch (error) {
       if (!(error instanceof UnsupportedValue)) throw error

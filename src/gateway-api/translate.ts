@@ -1,6 +1,6 @@
 import { checkRules, type Finding } from '../config/check.ts'
 import { coversHost } from '../config/http/order.ts'
-import { route as routeSchema } from '../config/http.ts'
+import { type HttpRouteRule, route as routeSchema } from '../config/http.ts'
 import { type Rules, type RulesInput, rulesSchema } from '../config/schema.ts'
 import { AttachedPolicies } from './attached.ts'
 import { Backends } from './backends.ts'
@@ -13,7 +13,7 @@ import { called, Inventory, type KubeObject, nameOf } from './object.ts'
 import type { TranslateOptions } from './options.ts'
 import { ownObjects } from './own-objects.ts'
 import { parentsOf } from './parents.ts'
-import { type Candidate, inOrder, type RouteInput, withoutShadowed } from './precedence.ts'
+import { type Candidate, inOrder, withoutShadowed } from './precedence.ts'
 import { candidatesOf, type RouteContext, type RouteProblems } from './route-rules.ts'
 import { grpcRouteSpec, httpRouteSpec, parentRef, wrongWith } from './spec.ts'
 import { Statuses, type StatusUpdate } from './statuses.ts'
@@ -60,6 +60,20 @@ export function translate(
   }
 }
 
+/** Specs that were read: most objects are as they were at the last translation. */
+const read = new WeakMap<
+  KubeObject,
+  ReturnType<typeof httpRouteSpec.safeParse> | ReturnType<typeof grpcRouteSpec.safeParse>
+>()
+
+function readRoute(kind: 'HTTPRoute' | 'GRPCRoute', object: KubeObject) {
+  const known = read.get(object)
+  if (known) return known
+  const parsed = (kind === 'HTTPRoute' ? httpRouteSpec : grpcRouteSpec).safeParse(object.spec)
+  read.set(object, parsed)
+  return parsed
+}
+
 interface Pass {
   readonly rules: Rules | undefined
   readonly statuses: StatusUpdate[]
@@ -80,7 +94,7 @@ function once(inventory: Inventory, base: RulesInput, options: TranslateOptions,
   const candidates: Candidate[] = []
   for (const kind of ['HTTPRoute', 'GRPCRoute'] as const)
     for (const object of inventory.list(kind)) {
-      const parsed = (kind === 'HTTPRoute' ? httpRouteSpec : grpcRouteSpec).safeParse(object.spec)
+      const parsed = readRoute(kind, object)
       if (!parsed.success) {
         const parents = parentsOf(object, { parentRefs: looseParents(object), hostnames: [] }, gateways, inventory)
         const problems: RouteProblems = { refused: new Map(), unresolved: new Map() }
@@ -212,8 +226,8 @@ function routesOf(
   listeners: ListenerInputs,
   owners: Owners,
 ): Rules['http']['routes'] {
-  const routes: RouteInput[] = []
-  const add = (route: RouteInput, owner?: string) => {
+  const routes: HttpRouteRule[] = []
+  const add = (route: HttpRouteRule, owner?: string) => {
     if (owner !== undefined) owners.set(['http', 'routes', routes.length], owner)
     routes.push(route)
   }
@@ -247,19 +261,21 @@ function routesOf(
       }
       // A request is for the nearest listener alone: what it has no route for is not for one that means more hosts.
       if (here.some((other) => other !== listener && coversHost(other.hostname, listener.hostname)))
-        add({
-          name: ruleName(port, listener.spec.name, 'none'),
-          listeners: [port],
-          hosts: [listener.hostname],
-          respond: { status: 404 },
-        })
+        add(
+          routeSchema.parse({
+            name: ruleName(port, listener.spec.name, 'none'),
+            listeners: [port],
+            hosts: [listener.hostname],
+            respond: { status: 404 },
+          }),
+        )
     }
   }
-  return unique(routes).map((route) => routeSchema.parse(route))
+  return unique(routes)
 }
 
 /** Names that are there once only, in the order of the routes. */
-function unique(routes: readonly RouteInput[]): RouteInput[] {
+function unique(routes: readonly HttpRouteRule[]): HttpRouteRule[] {
   const seen = new Map<string, number>()
   return routes.map((route) => {
     const count = seen.get(route.name) ?? 0

@@ -147,7 +147,11 @@ export class FakeCluster {
     const line = `${JSON.stringify({ type, object })}\n`
     this.#log.push({ version: this.#version, resource, namespace, line })
     for (const watcher of this.#watchers)
-      if (!watcher.response.writableEnded && watcher.resource === resource && (watcher.namespace === undefined || watcher.namespace === namespace))
+      if (
+        !watcher.response.writableEnded &&
+        watcher.resource === resource &&
+        (watcher.namespace === undefined || watcher.namespace === namespace)
+      )
         // In pieces: events need not come whole.
         for (const piece of [line.slice(0, 7), line.slice(7)]) watcher.response.write(piece)
   }

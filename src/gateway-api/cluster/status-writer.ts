@@ -23,7 +23,8 @@ const retryMs = 1000
 export class StatusWriter {
   readonly #options: StatusWriterOptions
   #wanted = new Map<string, StatusUpdate>()
-  #working = 0
+  /** What is being written now. */
+  readonly #flying = new Map<string, StatusUpdate['status']>()
   #failed = new Set<string>()
   #retry: NodeJS.Timeout | undefined
   #stopped = false
@@ -38,6 +39,10 @@ export class StatusWriter {
     this.#wanted = new Map(
       updates
         .filter(({ object, status }) => !isDeepStrictEqual(merged(object, status), object.status ?? {}))
+        // The watch has not told yet what was written.
+        .filter(
+          ({ object, status }) => !isDeepStrictEqual(timeless(this.#flying.get(called(object))), timeless(status)),
+        )
         .map((update) => [called(update.object), update]),
     )
     this.#work()
@@ -53,11 +58,12 @@ export class StatusWriter {
   #work(): void {
     if (this.#stopped || !this.#options.leads()) return
     for (const [name, update] of this.#wanted) {
-      if (this.#working >= atOnce) return
+      if (this.#flying.size >= atOnce) return
+      if (this.#flying.has(name)) continue
       this.#wanted.delete(name)
-      this.#working++
+      this.#flying.set(name, update.status)
       void this.#one(name, update).finally(() => {
-        this.#working--
+        this.#flying.delete(name)
         this.#work()
       })
     }
@@ -94,4 +100,11 @@ export class StatusWriter {
 function merged({ status }: KubeObject, ours: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const merged: Record<string, unknown> = { ...(status as object | undefined), ...ours }
   return merged
+}
+
+/** A status without the times of its conditions, which are anew in each translation until they stand in the object. */
+function timeless(status: unknown): unknown {
+  return status === undefined
+    ? undefined
+    : JSON.parse(JSON.stringify(status, (key, value) => (key === 'lastTransitionTime' ? undefined : value)))
 }
