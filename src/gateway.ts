@@ -83,6 +83,8 @@ export type ApplyOutcome =
   /** An Envoy that somebody else tells what it is to do does not have these clusters yet; the last good rules stay. */
   | { type: 'waiting'; missing: string[] }
 
+const cannotBeAsked = (error: Error) => [`everything: Envoy's admin interface does not answer (${error.message})`]
+
 /** One set of rules at work: what stage 1 asks. */
 interface Revision {
   rules: Rules
@@ -219,7 +221,8 @@ export class Gateway {
 
   async #apply(rules: Rules): Promise<ApplyOutcome> {
     const next = this.#compile(rules)
-    const missing = (await this.#options.attached?.missing(next.config)) ?? []
+    // Where Envoy cannot be asked it is being started anew, perhaps with what the rules need.
+    const missing = (await this.#options.attached?.missing(next.config).catch(cannotBeAsked)) ?? []
     if (missing.length > 0) return { type: 'waiting', missing }
     const activateEgress = await this.#egress.prepare(rules, next.known)
     const before = encodeConfig(this.#current.config)
