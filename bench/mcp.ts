@@ -142,11 +142,9 @@ function seals(): void {
     c: { sampling: {}, roots: {} },
     n: { name: 'client', version: '1' },
     s: Object.fromEntries(
-      Array.from({ length: 10 }, (_, i) => [
-        `server-${i}`,
-        ['0123456789abcdef0123456789abcdef', '2025-11-25', { tools: {} }],
-      ]),
+      Array.from({ length: 10 }, (_, i) => [`server-${i}`, ['0123456789abcdef0123456789abcdef', 0, 0, null]]),
     ),
+    k: [{ tools: { listChanged: true }, prompts: {}, resources: { subscribe: true } }],
   }
   const sealing: number[] = []
   const opening: number[] = []
