@@ -1,9 +1,13 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
+import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Traces } from '../src/telemetry/trace.ts'
 import { eventually, startGateway, type TestGateway } from './gateway.ts'
 import { upstream } from './harness.ts'
+import { connectOld } from './mcp/clients.ts'
+import { type Running, serve } from './mcp/serve.ts'
 
 interface Span {
   service: string
@@ -14,6 +18,7 @@ interface Span {
 }
 
 let provider: Awaited<ReturnType<typeof upstream>>
+let tools: Running
 let collector: Server
 let gateway: TestGateway
 let traces: Traces
@@ -29,6 +34,14 @@ beforeAll(async () => {
     response.end(
       '{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}',
     )
+  })
+  // Each request is a session of its own; the tool tells what it was told.
+  tools = await serve(async (request) => {
+    const server = new McpServer({ name: 'tools', version: '1' })
+    server.registerTool('told', {}, (extra) => ({ content: [{ type: 'text', text: JSON.stringify(extra._meta) }] }))
+    const transport = new WebStandardStreamableHTTPServerTransport({})
+    await server.connect(transport)
+    return transport.handleRequest(request)
   })
   collector = createServer((request, response) => {
     const pieces: Buffer[] = []
@@ -49,6 +62,7 @@ beforeAll(async () => {
   gateway = await startGateway({
     providers: { mock: { type: 'openai-compatible', baseUrl: `${provider.url}/v1` } },
     models: { m: { targets: [{ provider: 'mock' }] } },
+    mcp: { servers: { tools: { type: 'http', url: tools.url } } },
     telemetry: { otlpEndpoint },
   })
   traces = new Traces(otlpEndpoint, 1, () => undefined)
@@ -57,6 +71,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await gateway?.stop()
   await provider?.close()
+  await tools?.stop()
   collector?.closeAllConnections()
   collector?.close()
 })
@@ -88,4 +103,19 @@ test('without a context of the client’s Envoy begins the trace', async () => {
   const response = await ask()
   const record = await gateway.recordOf(response.headers.get('x-request-id')!)
   expect(record.traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+})
+
+test('a trace that an MCP client tells in _meta goes on in our spans and to the server', async () => {
+  const traceId = 'a3ce929d0e0e47364bf92f3577b34da6'
+  const traceparent = `00-${traceId}-00f067aa0ba902b7-01`
+  const { client, close } = await connectOld(`${gateway.url}/mcp`)
+  const answer = await client.callTool({ name: 'tools_told', _meta: { traceparent, tracestate: 'acme=1' } })
+  await close()
+  const [{ text }] = answer.content as [{ text: string }]
+  expect(JSON.parse(text)).toMatchObject({ traceparent: expect.stringContaining(traceId), tracestate: 'acme=1' })
+  const record = gateway.mcpRecords.find(({ method }) => method === 'tools/call')!
+  const exporter = new Traces(gateway.rules.telemetry.otlpEndpoint ?? '', 1, () => undefined)
+  exporter.mcp(record)
+  await exporter.stop()
+  expect(spans.at(-1)).toMatchObject({ traceId, parentSpanId: '00f067aa0ba902b7', name: 'tools/call told' })
 })
