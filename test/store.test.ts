@@ -1,6 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectRedis, type RedisClient } from '../src/store/redis-client.ts'
@@ -24,6 +26,7 @@ let secured: RedisServer
 let cluster: { url: string; stop(): Promise<void> }
 let sentinel: { url: string; stop(): Promise<void> }
 let securedUrl: string
+let terminator: TlsServer | undefined
 
 beforeAll(async () => {
   single = await startRedis()
@@ -46,16 +49,27 @@ beforeAll(async () => {
       ...['--tls-auth-clients', 'no'],
       ...acl,
     ])
-    securedUrl = `rediss://chaperone:secret@127.0.0.1:${port}?ca=${tls('ca.pem')}&serverName=gateway.test`
   } catch {
-    // The server of the PyPI package is built without TLS.
+    // The server of the PyPI package is built without TLS: it has something in front of it that opens it.
     secured = await startRedis(acl)
-    securedUrl = `redis://chaperone:secret@127.0.0.1:${secured.port}`
+    terminator = createTlsServer(
+      { cert: readFileSync(tls('listener-1.pem')), key: readFileSync(tls('listener-1-key.pem')) },
+      (opened) => {
+        const plain = connectTcp(secured.port, '127.0.0.1')
+        for (const socket of [opened, plain]) socket.on('error', () => undefined)
+        opened.pipe(plain).pipe(opened)
+        opened.on('close', () => plain.destroy())
+        plain.on('close', () => opened.destroy())
+      },
+    )
+    await new Promise<void>((resolve) => terminator?.listen(port, '127.0.0.1', resolve))
   }
+  securedUrl = `rediss://chaperone:secret@127.0.0.1:${port}?ca=${tls('ca.pem')}&serverName=gateway.test`
 })
 
 afterAll(async () => {
   for (const client of clients) client.disconnect()
+  terminator?.close()
   await Promise.all([single?.stop(), secured?.stop(), cluster?.stop(), sentinel?.stop()])
   rmSync(directory, { recursive: true, force: true })
 })
@@ -82,7 +96,7 @@ const suite = (name: string, url: () => string) =>
 suite('Redis', () => single.url)
 suite('Redis Cluster', () => cluster.url)
 suite('Redis behind Sentinels', () => sentinel.url)
-suite('Redis with an ACL user, and TLS where it has that', () => securedUrl)
+suite('Redis with an ACL user, over TLS', () => securedUrl)
 
 describe('when things go wrong', () => {
   const by = (parent: number) => ({ author: 'a', message: 'm', parent })
