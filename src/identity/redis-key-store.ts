@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Cluster, Redis } from 'ioredis'
+import { RedisListener } from '../redis-listener.ts'
 import { readStoredKey, type StoredKey } from './key-record.ts'
 import { KeyStoreError } from './key-store-error.ts'
 import { readKeys, replacePrivateFile, writeKeys } from './keys-file.ts'
@@ -58,7 +59,7 @@ return version`
  */
 export class RedisKeyStore extends TableKeyStore {
   readonly #client: Redis | Cluster
-  readonly #subscriber: Redis | Cluster
+  #listener: RedisListener | undefined
   readonly #options: RedisKeyStoreOptions
   readonly #names: {
     readonly keys: string
@@ -90,12 +91,6 @@ export class RedisKeyStore extends TableKeyStore {
     this.#options = options
     const keys = `chaperone:{${options.tenant}}:keys`
     this.#names = { keys, version: `${keys}:version`, changes: `${keys}:changes`, changed: `${keys}:changed` }
-    // A connection that listens can do nothing else.
-    // The same call twice: a union of the two has no call signature.
-    this.#subscriber = 'nodes' in client ? client.duplicate() : client.duplicate()
-    // That Redis is away is said by whoever asks it something; without a listener ioredis would print it.
-    this.#subscriber.on('error', () => {})
-    this.#subscriber.on('message', () => this.#wake())
   }
 
   /**
@@ -136,7 +131,7 @@ export class RedisKeyStore extends TableKeyStore {
     this.#closed = true
     clearTimeout(this.#timer)
     this.#client.off('ready', this.#onReady)
-    this.#subscriber.disconnect()
+    this.#listener?.close()
     await Promise.allSettled([this.#running, this.#following])
     await this.#saving
   }
@@ -144,10 +139,11 @@ export class RedisKeyStore extends TableKeyStore {
   async #start(): Promise<void> {
     await this.#loadLastKnown()
     this.table.watch(() => this.#save())
-    this.#subscriber.subscribe(this.#names.changed).then(
-      // What changed before anyone listened was told to nobody.
+    this.#listener = new RedisListener(
+      this.#client,
+      this.#names.changed,
       () => this.#wake(),
-      (error: unknown) => {
+      (error) => {
         // Without the channel changes are still seen by asking.
         if (!this.#closed) this.#options.report(unavailable(error))
       },

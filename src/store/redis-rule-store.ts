@@ -1,4 +1,5 @@
 import type { RuleFile } from '../config/load.ts'
+import { RedisListener } from '../redis-listener.ts'
 import type { RedisClient } from './redis-client.ts'
 import {
   CorruptRevisionError,
@@ -111,8 +112,6 @@ export class RedisRuleStore implements RuleStore {
   }
 
   watch(onHead: (head: RevisionMeta) => void): () => void {
-    // A connection that listens can do nothing else.
-    const subscriber = 'nodes' in this.#client ? this.#client.duplicate() : this.#client.duplicate()
     let known: string | undefined
     let looking = false
     let again = false
@@ -140,16 +139,14 @@ export class RedisRuleStore implements RuleStore {
         looking = false
       }
     }
-    subscriber.on('error', () => undefined)
-    subscriber.on('message', () => void look())
-    subscriber.on('ready', () => void look())
-    subscriber.subscribe(this.#prefix).catch(() => undefined)
+    // Without the channel a new head is still seen by asking.
+    const listener = new RedisListener(this.#client, this.#prefix, () => void look())
     const timer = setInterval(() => void look(), pollMs)
     void look()
     const stop = () => {
       ended = true
       clearInterval(timer)
-      subscriber.disconnect()
+      listener.close()
       this.#watches.delete(stop)
     }
     this.#watches.add(stop)

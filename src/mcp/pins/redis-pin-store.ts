@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { replacePrivateFile } from '../../identity/keys-file.ts'
+import { RedisListener } from '../../redis-listener.ts'
 import { PinStoreError } from './pin-store-error.ts'
 import { readPins, writePins } from './pins-file.ts'
 import { noPins, readServerPins, type ServerPins, writeServerPins } from './server-pins.ts'
@@ -60,7 +61,7 @@ return version`
  */
 export class RedisPinStore extends TablePinStore {
   readonly #client: Redis | Cluster
-  readonly #subscriber: Redis | Cluster
+  #listener: RedisListener | undefined
   readonly #options: RedisPinStoreOptions
   readonly #names: {
     readonly pins: string
@@ -94,12 +95,6 @@ export class RedisPinStore extends TablePinStore {
     this.#options = options
     const pins = `chaperone:{${options.tenant}}:mcp-pins`
     this.#names = { pins, version: `${pins}:version`, changes: `${pins}:changes`, changed: `${pins}:changed` }
-    // A connection that listens can do nothing else.
-    // The same call twice: a union of the two has no call signature.
-    this.#subscriber = 'nodes' in client ? client.duplicate() : client.duplicate()
-    // That Redis is away is said by whoever asks it something; without a listener ioredis would print it.
-    this.#subscriber.on('error', () => {})
-    this.#subscriber.on('message', () => this.#wake())
   }
 
   /**
@@ -140,17 +135,18 @@ export class RedisPinStore extends TablePinStore {
     this.#closed = true
     clearTimeout(this.#timer)
     this.#client.off('ready', this.#onReady)
-    this.#subscriber.disconnect()
+    this.#listener?.close()
     await Promise.allSettled([this.#running, this.#following])
     await this.#saving
   }
 
   async #start(): Promise<void> {
     await this.#loadLastKnown()
-    this.#subscriber.subscribe(this.#names.changed).then(
-      // What changed before anyone listened was told to nobody.
+    this.#listener = new RedisListener(
+      this.#client,
+      this.#names.changed,
       () => this.#wake(),
-      (error: unknown) => {
+      (error) => {
         // Without the channel changes are still seen by asking.
         if (!this.#closed) this.#options.report(unavailable(error))
       },
