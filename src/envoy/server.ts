@@ -135,10 +135,8 @@ export class EnvoyServer {
     this.useNeighbour(undefined)
   }
 
-  #process(call: GrpcCall): GrpcReceiver & { receive(message: ReturnType<typeof decodeProcessingRequest>): void } {
-    const stream = new ProcessingStream(call, this.#plans, this.#report)
+  #process(call: GrpcCall, stream = new ProcessingStream(call, this.#plans, this.#report)): GrpcReceiver {
     return {
-      receive: (message) => stream.receive(message),
       message: (bytes) => stream.receive(decodeProcessingRequest(bytes)),
       end() {
         stream.closed()
@@ -150,7 +148,8 @@ export class EnvoyServer {
 
   /** The first message says whose the request is. */
   #processAnywhere(call: GrpcCall): GrpcReceiver {
-    const here = this.#process(call)
+    const stream = new ProcessingStream(call, this.#plans, this.#report)
+    const here = this.#process(call, stream)
     let receiver: GrpcReceiver | undefined
     return {
       message: (bytes) => {
@@ -158,7 +157,7 @@ export class EnvoyServer {
           const message = decodeProcessingRequest(bytes)
           const id = message.type === 'requestHeaders' ? message.headers.get(requestIdHeader) : undefined
           const elsewhere = this.#neighbour !== undefined && id !== undefined && !this.#plans.has(id)
-          receiver = elsewhere ? this.#neighbour!.process(call, () => here.receive(message)) : here
+          receiver = elsewhere ? this.#neighbour!.process(call, () => stream.receive(message)) : here
         }
         receiver.message(bytes)
       },

@@ -1,6 +1,7 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { type Inheritance, takeoverSocket } from './incumbent.ts'
 import { type Message, onMessages, send } from './lines.ts'
+import { openSocket } from './published-socket.ts'
 
 /** The service that runs cannot be followed; `message` says why, for people. */
 export class TakeoverError extends Error {
@@ -31,9 +32,9 @@ export class Predecessor {
    * @throws {TakeoverError} where it cannot be followed
    */
   static async find(socket: string): Promise<Predecessor | undefined> {
-    const connection = await open(takeoverSocket(socket))
+    const connection = await openSocket(takeoverSocket(socket))
     if (!connection) {
-      const other = await open(socket)
+      const other = await openSocket(socket)
       other?.destroy()
       if (other) throw new TakeoverError(`What listens on ${socket} cannot be followed. Stop it first.`)
       return undefined
@@ -60,15 +61,6 @@ export class Predecessor {
   close(): void {
     this.#socket.destroy()
   }
-}
-
-/** @returns a connection, or undefined where nobody listens */
-function open(path: string): Promise<Socket | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket.once('connect', () => resolve(socket))
-    socket.on('error', () => resolve(undefined))
-  })
 }
 
 /** One question at a time. */

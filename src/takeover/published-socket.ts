@@ -1,5 +1,5 @@
 import { linkSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 
 /**
@@ -56,18 +56,17 @@ export async function removeDead(known: string): Promise<void> {
   for (const name of readdirSync(directory)) {
     if (!name.startsWith(prefix) || !/^[0-9a-f]{6}(?:\.\w+)?$/.test(name.slice(prefix.length))) continue
     const path = join(directory, name)
-    if (!(await isHeard(path))) rmSync(path, { force: true })
+    const heard = await openSocket(path)
+    heard?.destroy()
+    if (!heard) rmSync(path, { force: true })
   }
 }
 
-/** Whether somebody listens on a unix socket. */
-export function isHeard(path: string): Promise<boolean> {
+/** @returns a connection to a unix socket, or undefined where nobody listens */
+export function openSocket(path: string): Promise<Socket | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
+    socket.once('connect', () => resolve(socket))
+    socket.on('error', () => resolve(undefined))
   })
 }
